@@ -1,0 +1,230 @@
+package store
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// Reading is what a widget shows at one moment: a [Number], a [Series], a
+// [GroupedSeries] or a [Ranking].
+type Reading interface {
+	// AppendJSON writes the reading as it stands in the JSON stream.
+	AppendJSON(b []byte) []byte
+}
+
+// Number is a finite number, or none where nothing happened. A stat and a gauge
+// read a Number.
+type Number struct {
+	Value float64
+	Valid bool
+}
+
+// Of is a Number that holds f.
+func Of(f float64) Number { return Number{f, true} }
+
+// AppendJSON writes the number, or null.
+func (n Number) AppendJSON(b []byte) []byte {
+	if !n.Valid {
+		return append(b, "null"...)
+	}
+	return appendNumber(b, n.Value)
+}
+
+// Point is the number of one step. At is the step's start, in seconds since the epoch.
+type Point struct {
+	At int64
+	Number
+}
+
+// Series is a number a step, over a whole window. A line without grouping reads it.
+type Series struct {
+	Step   int64 // seconds
+	Points []Point
+}
+
+// AppendJSON writes {"step":60,"points":[[1739113920,12],…]}.
+func (s Series) AppendJSON(b []byte) []byte {
+	b = append(b, `{"step":`...)
+	b = strconv.AppendInt(b, s.Step, 10)
+	b = append(b, `,"points":`...)
+	b = appendPoints(b, s.Points)
+	return append(b, '}')
+}
+
+func appendPoints(b []byte, points []Point) []byte {
+	b = append(b, '[')
+	for i, p := range points {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '[')
+		b = strconv.AppendInt(b, p.At, 10)
+		b = append(b, ',')
+		b = p.Number.AppendJSON(b)
+		b = append(b, ']')
+	}
+	return append(b, ']')
+}
+
+// GroupSeries is the series of one group.
+type GroupSeries struct {
+	Group  string
+	Points []Point
+}
+
+// GroupedSeries is a series a group, the group with the largest reading over the
+// whole window first, ties by name. A line with a grouping reads it.
+type GroupedSeries struct {
+	Step   int64 // seconds
+	Groups []GroupSeries
+}
+
+// AppendJSON writes {"step":60,"series":[{"group":"/","points":[…]},…]}.
+func (s GroupedSeries) AppendJSON(b []byte) []byte {
+	b = append(b, `{"step":`...)
+	b = strconv.AppendInt(b, s.Step, 10)
+	b = append(b, `,"series":[`...)
+	for i, g := range s.Groups {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"group":`...)
+		b = appendJSONText(b, g.Group)
+		b = append(b, `,"points":`...)
+		b = appendPoints(b, g.Points)
+		b = append(b, '}')
+	}
+	return append(b, `]}`...)
+}
+
+// GroupNumber is the number of one group.
+type GroupNumber struct {
+	Group string
+	Number
+}
+
+// Ranking is the groups with the largest numbers, largest first, ties by name.
+// Bars and tables read it.
+type Ranking []GroupNumber
+
+// AppendJSON writes [{"group":"/","value":12},…].
+func (r Ranking) AppendJSON(b []byte) []byte {
+	b = append(b, '[')
+	for i, g := range r {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"group":`...)
+		b = appendJSONText(b, g.Group)
+		b = append(b, `,"value":`...)
+		b = g.Number.AppendJSON(b)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// Names of groups that no property gave.
+const (
+	NoGroup    = "(none)"  // events without the property
+	OtherGroup = "(other)" // groups past MaxGroups, together
+)
+
+// MaxGroups is the number of groups a metric keeps apart.
+const MaxGroups = 10_000
+
+// WidgetReading is what one widget of a view shows.
+type WidgetReading struct {
+	Key     WidgetKey
+	Reading Reading
+	Spark   []Point // of a stat: the steps behind its number; drawn on pages, not part of the JSON reading
+
+	json, picture []byte // what Same and SamePicture compare
+}
+
+// NewWidgetReading makes a WidgetReading, encoded once for all who need it.
+func NewWidgetReading(key WidgetKey, reading Reading, spark []Point) WidgetReading {
+	json := reading.AppendJSON(nil)
+	picture := json
+	if spark != nil {
+		picture = appendPoints(append(bytes.Clone(json), ' '), spark)
+	}
+	return WidgetReading{Key: key, Reading: reading, Spark: spark, json: json, picture: picture}
+}
+
+// JSON is the reading as it stands in the JSON stream. Not to be changed.
+func (w WidgetReading) JSON() []byte { return w.json }
+
+// Picture is an encoding of all that the widget draws: equal pictures look the
+// same. Not to be changed.
+func (w WidgetReading) Picture() []byte { return w.picture }
+
+// Snapshot is all readings of a view at one moment, in the dashboard's order.
+type Snapshot struct {
+	ID      Seq
+	At      time.Time // when it was computed
+	Window  Window
+	Widgets []WidgetReading
+}
+
+// Delta is what has to be changed in one snapshot to get a later one.
+type Delta struct {
+	ID      Seq
+	At      time.Time
+	Window  Window
+	Changed []WidgetReading // new and changed widgets, in the dashboard's order
+	Order   []WidgetKey     // of all widgets of the later snapshot; nil when it did not change
+}
+
+// Empty says whether nothing changed.
+func (d Delta) Empty() bool { return len(d.Changed) == 0 && d.Order == nil }
+
+// Diff gives the delta from s to next. Widgets are compared by what they draw.
+func (s Snapshot) Diff(next Snapshot) Delta {
+	d := Delta{ID: next.ID, At: next.At, Window: next.Window}
+	previous := s.index()
+	sameOrder := len(s.Widgets) == len(next.Widgets)
+	for i, w := range next.Widgets {
+		before, known := previous[w.Key]
+		if !known || !bytes.Equal(before.picture, w.picture) {
+			d.Changed = append(d.Changed, w)
+		}
+		sameOrder = sameOrder && s.Widgets[i].Key == w.Key
+	}
+	if !sameOrder {
+		d.Order = make([]WidgetKey, len(next.Widgets))
+		for i, w := range next.Widgets {
+			d.Order[i] = w.Key
+		}
+	}
+	return d
+}
+
+// Apply gives the snapshot that s becomes by d: s.Apply(s.Diff(next)) is next.
+func (s Snapshot) Apply(d Delta) Snapshot {
+	next := Snapshot{ID: d.ID, At: d.At, Window: d.Window}
+	changed := Snapshot{Widgets: d.Changed}.index()
+	previous := s.index()
+	order := d.Order
+	if order == nil {
+		for _, w := range s.Widgets {
+			order = append(order, w.Key)
+		}
+	}
+	for _, key := range order {
+		if w, ok := changed[key]; ok {
+			next.Widgets = append(next.Widgets, w)
+		} else if w, ok := previous[key]; ok {
+			next.Widgets = append(next.Widgets, w)
+		}
+	}
+	return next
+}
+
+func (s Snapshot) index() map[WidgetKey]WidgetReading {
+	index := make(map[WidgetKey]WidgetReading, len(s.Widgets))
+	for _, w := range s.Widgets {
+		index[w.Key] = w
+	}
+	return index
+}

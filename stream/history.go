@@ -1,0 +1,75 @@
+package stream
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"pulseboard/store"
+)
+
+// widgetHistory is a widget as it is and, for each of its parts, when that last
+// changed. What is known of parts is not kept on disk: after a restart a widget
+// that changed is sent whole.
+type widgetHistory struct {
+	reading  store.WidgetReading
+	fragment Fragment
+	shellSeq store.Seq            // when the whole last had to be replaced
+	partSeqs map[string]store.Seq // by id of the part
+}
+
+// stateAfter gives what is to be kept of the widget when it is published as
+// seq: the digests tell what changed.
+func (w *widgetHistory) stateAfter(was store.WidgetState, seq store.Seq) store.WidgetState {
+	is := store.WidgetState{
+		Value: digest(w.reading.JSON()), ValueSeq: was.ValueSeq,
+		Picture: digest(w.fragment.Whole), PictureSeq: was.PictureSeq,
+	}
+	if is.Value != was.Value || was.Removed {
+		is.ValueSeq = seq
+	}
+	if is.Picture != was.Picture || was.Removed {
+		is.PictureSeq = seq
+	}
+	return is
+}
+
+// follow takes over the history of the widget as it was before, nil when that
+// is not known.
+func (w *widgetHistory) follow(was *widgetHistory, seq store.Seq) {
+	w.partSeqs = make(map[string]store.Seq, len(w.fragment.Parts))
+	if was == nil || was.fragment.Shell != w.fragment.Shell || len(was.fragment.Parts) != len(w.fragment.Parts) {
+		w.shellSeq = seq
+		for _, part := range w.fragment.Parts {
+			w.partSeqs[part.ID] = seq
+		}
+		return
+	}
+	w.shellSeq = was.shellSeq
+	before := make(map[string]string, len(was.fragment.Parts))
+	for _, part := range was.fragment.Parts {
+		before[part.ID] = string(part.HTML)
+	}
+	for _, part := range w.fragment.Parts {
+		html, known := before[part.ID]
+		w.partSeqs[part.ID] = was.partSeqs[part.ID]
+		switch {
+		case !known:
+			w.shellSeq, w.partSeqs[part.ID] = seq, seq
+		case html != string(part.HTML):
+			w.partSeqs[part.ID] = seq
+		}
+	}
+}
+
+// digest names bytes: equal digests, equal bytes.
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return base64.RawStdEncoding.EncodeToString(sum[:12])
+}
+
+// layoutDigest names all of a definition that a page shows outside the streamed
+// widgets, and which widgets there are.
+func layoutDigest(d store.Dashboard) string {
+	return digest(fmt.Appendf(nil, "%+v", d))
+}
