@@ -1,0 +1,37 @@
+# Everything this project can do. `make` alone prints it.
+GO      ?= go
+BINARY  := bin/pulseboard
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+.PHONY: help run build generate test lint bench chromium
+help: ## print this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## build, and serve a live demo on http://localhost:8080
+	$(BINARY) serve --demo --data data/demo
+
+build: ## build the binary
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/pulseboard
+
+generate: ## write the Go code of the templ files
+	$(GO) tool templ generate
+
+lint: ## check generated code, format, go vet and staticcheck
+	$(GO) tool templ generate -fail-on-change >/dev/null || { echo "generated code is stale: run make generate"; exit 1; }
+	@test -z "$$(gofmt -l cmd handlers static store stream views)" || { gofmt -l cmd handlers static store stream views; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+test: lint chromium ## lint, then run all tests with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Browser tests need Chromium.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } || \
+		{ echo "the browser tests need Chromium; type: sudo apt-get install chromium"; exit 1; }

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pulseboard/store"
+	"pulseboard/store/boardfile"
+	"pulseboard/store/secret"
+	"pulseboard/store/sqlite"
+	"pulseboard/stream"
+)
+
+// The demo's sign-in. It opens nothing but made-up data, to look at.
+const (
+	demoTenant   = "demo"
+	demoEmail    = "demo@example.com"
+	demoPassword = "pulseboard"
+)
+
+//go:embed demo/*.yaml
+var demoBoards embed.FS
+
+// demoPast is how far back the demo's events reach at its first start.
+const demoPast = 12 * time.Hour
+
+// demo feeds the demo's tenant: with the events of a simulated shop, and with
+// the server's own figures.
+type demo struct {
+	st     *sqlite.Store
+	tenant store.Tenant
+	shop   *shop
+}
+
+// prepareDemo makes the demo's tenant, user and dashboards where they are
+// missing, and a past for its shop.
+func prepareDemo(ctx context.Context, st *sqlite.Store, dir string) (*demo, error) {
+	tenant, err := st.Tenant(ctx, demoTenant)
+	if errors.Is(err, store.ErrNotFound) {
+		if tenant, err = st.CreateTenant(ctx, demoTenant, "Demo shop", true); err != nil {
+			return nil, err
+		}
+		hash, err := secret.HashPassword(demoPassword)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := st.CreateUser(ctx, tenant.ID, demoEmail, store.Viewer, hash); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	if !tenant.Demo {
+		return nil, fmt.Errorf("the data folder %s has a tenant named %s of its own: serve the demo from another folder with --data", dir, demoTenant)
+	}
+	boards, err := readDemoBoards()
+	if err != nil {
+		return nil, err
+	}
+	if err := st.ApplyDashboards(ctx, tenant.ID, boards); err != nil {
+		return nil, err
+	}
+	d := &demo{st: st, tenant: tenant, shop: newShop()}
+	return d, d.fillPast(ctx)
+}
+
+func readDemoBoards() ([]store.Dashboard, error) {
+	files, err := fs.Glob(demoBoards, "demo/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var boards []store.Dashboard
+	for _, file := range files {
+		data, err := demoBoards.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := boardfile.Parse(file, data)
+		if err != nil {
+			return nil, err
+		}
+		boards = append(boards, parsed...)
+	}
+	return boards, nil
+}
+
+// fillPast simulates the time since the last event, at most demoPast of it.
+func (d *demo) fillPast(ctx context.Context) error {
+	now := time.Now().Truncate(time.Second)
+	from := now.Add(-demoPast)
+	last, err := d.st.LastEvent(ctx, d.tenant.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if last.After(from) {
+		from = last.Truncate(time.Second).Add(time.Second)
+	}
+	var batch []store.Event
+	for at := from; at.Before(now); at = at.Add(time.Second) {
+		batch = append(batch, d.shop.second(at)...)
+		if len(batch) >= importBatch {
+			if _, err := d.st.Record(ctx, d.tenant.ID, batch, now); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	_, err = d.st.Record(ctx, d.tenant.ID, batch, now)
+	return err
+}
+
+// announce prints where the demo is and how to get in.
+func (d *demo) announce(out io.Writer, url string) {
+	fmt.Fprintf(out, "\nDemo, with made-up data: %s\n  e-mail    %s\n  password  %s\n\n", url, demoEmail, demoPassword)
+}
+
+// ownFiguresEvery is how often the server reports on itself.
+const ownFiguresEvery = 5 * time.Second
+
+// run keeps the shop open until ctx ends.
+func (d *demo) run(ctx context.Context, hub *stream.Hub, registry prometheus.Gatherer, log *slog.Logger) {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	own := ownFigures{registry: registry}
+	reported := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at := <-second.C:
+			events := d.shop.second(at.Truncate(time.Second))
+			for i := range events { // nothing lies ahead of the clock
+				if events[i].Time.After(at) {
+					events[i].Time = at
+				}
+			}
+			if at.Sub(reported) >= ownFiguresEvery {
+				reported = at
+				events = append(events, own.event(at))
+			}
+			recorded, err := d.st.Record(ctx, d.tenant.ID, events, at)
+			if err != nil {
+				if ctx.Err() == nil {
+					log.Error("the demo could not keep its events", "error", err)
+				}
+				continue
+			}
+			hub.Announce(d.tenant.ID, recorded.Head)
+		}
+	}
+}
+
+// ownFigures turns the server's metrics into events.
+type ownFigures struct {
+	registry prometheus.Gatherer
+	before   map[string]float64
+}
+
+// event gives the server's figures now; counters as what they grew by.
+func (o *ownFigures) event(at time.Time) store.Event {
+	now := map[string]float64{}
+	families, err := o.registry.Gather()
+	if err != nil {
+		families = nil
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			now[family.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	grown := func(name string) store.Value {
+		before, known := o.before[name]
+		if !known {
+			before = now[name]
+		}
+		return store.Num(now[name] - before)
+	}
+	event := store.Event{Name: "server", Time: at.UTC(), Properties: store.NewProperties([]store.Property{
+		{Key: "streams", Value: store.Num(now["pulseboard_streams"])},
+		{Key: "memory", Value: store.Num(now["process_resident_memory_bytes"])},
+		{Key: "frames", Value: grown("pulseboard_frames_total")},
+		{Key: "bytes", Value: grown("pulseboard_stream_sent_bytes_total")},
+		{Key: "events", Value: grown("pulseboard_events_total")},
+	})}
+	o.before = now
+	return event
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"pulseboard/handlers"
+	"pulseboard/store/sqlite"
+	"pulseboard/stream"
+)
+
+type serveCmd struct {
+	Demo                  bool          `help:"Serve a demo: a tenant, a user and dashboards over a simulated shop with live events." env:"PULSEBOARD_DEMO"`
+	Listen                string        `help:"Address to listen on; port 0 picks one and logs it." default:":8080" env:"PULSEBOARD_LISTEN" placeholder:"ADDRESS"`
+	Cycle                 time.Duration `help:"The shortest cadence: a view is recomputed at most once in it; 100ms to 60s." default:"5s" env:"PULSEBOARD_CYCLE"`
+	Heartbeat             time.Duration `help:"Time between two heartbeats of a stream." default:"30s" env:"PULSEBOARD_HEARTBEAT"`
+	MaxConnectionsPerUser int           `help:"Open streams of one user." default:"10" env:"PULSEBOARD_MAX_CONNECTIONS_PER_USER" placeholder:"N"`
+	MaxConnectsPerMinute  int           `help:"New streams of one user within a minute." default:"60" env:"PULSEBOARD_MAX_CONNECTS_PER_MINUTE" placeholder:"N"`
+	TLSCert               string        `name:"tls-cert" help:"Certificate file, for HTTPS with HTTP/2." env:"PULSEBOARD_TLS_CERT" placeholder:"FILE"`
+	TLSKey                string        `name:"tls-key" help:"Key file of the certificate." env:"PULSEBOARD_TLS_KEY" placeholder:"FILE"`
+	LogFormat             string        `help:"text or json." default:"text" env:"PULSEBOARD_LOG_FORMAT"`
+	LogLevel              string        `help:"debug, info, warn or error." default:"info" env:"PULSEBOARD_LOG_LEVEL"`
+	MetricsListen         string        `help:"Address to serve /metrics on instead of the public one." env:"PULSEBOARD_METRICS_LISTEN" placeholder:"ADDRESS"`
+}
+
+// check finds what no server can run with.
+func (cmd *serveCmd) check() error {
+	switch {
+	case cmd.Cycle < 100*time.Millisecond || cmd.Cycle > time.Minute:
+		return fmt.Errorf("--cycle %s is out of range: use 100ms to 60s", cmd.Cycle)
+	case cmd.Heartbeat < 100*time.Millisecond || cmd.Heartbeat > time.Hour:
+		return fmt.Errorf("--heartbeat %s is out of range: use 100ms to 1h", cmd.Heartbeat)
+	case cmd.MaxConnectionsPerUser < 1:
+		return fmt.Errorf("--max-connections-per-user %d: use 1 or more", cmd.MaxConnectionsPerUser)
+	case cmd.MaxConnectsPerMinute < 1:
+		return fmt.Errorf("--max-connects-per-minute %d: use 1 or more", cmd.MaxConnectsPerMinute)
+	case (cmd.TLSCert == "") != (cmd.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key belong together: give both or neither")
+	}
+	return nil
+}
+
+func (cmd *serveCmd) logger(c *console) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmd.LogLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level %q is unknown: use debug, info, warn or error", cmd.LogLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch cmd.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(c.err, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(c.err, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q is unknown: use text or json", cmd.LogFormat)
+}
+
+// Run serves until the context ends, then drains: readiness fails, streams end,
+// what was accepted is on disk.
+func (cmd *serveCmd) Run(c *console, flags *cli) error {
+	if err := cmd.check(); err != nil {
+		return usageError{err}
+	}
+	log, err := cmd.logger(c)
+	if err != nil {
+		return usageError{err}
+	}
+	certificate, err := cmd.certificate()
+	if err != nil {
+		return err
+	}
+	st, err := flags.open(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	listener, err := listen(c.ctx, cmd.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	server, registry, err := cmd.server(c.ctx, st, log)
+	if err != nil {
+		return err
+	}
+	var demo *demo
+	if cmd.Demo {
+		if demo, err = prepareDemo(c.ctx, st, flags.Data); err != nil {
+			return err
+		}
+	}
+	// Background work goes on while streams drain, so it has a context of its own.
+	work, stopWork := context.WithCancel(context.WithoutCancel(c.ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer stopWork()
+	background.Go(func() { server.Run(work) })
+	if demo != nil {
+		background.Go(func() { demo.run(work, server.Hub(), registry, log) })
+	}
+	if cmd.MetricsListen != "" {
+		metrics, err := listen(c.ctx, cmd.MetricsListen)
+		if err != nil {
+			return err
+		}
+		defer metrics.Close()
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", server.MetricsHandler())
+		go serveHTTP(&http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}, metrics, nil)
+		log.Info("metrics listening", "address", metrics.Addr().String())
+	}
+	log.Info("listening", "address", listener.Addr().String(), "url", publicURL(listener.Addr(), certificate != nil))
+	if demo != nil {
+		demo.announce(c.out, publicURL(listener.Addr(), certificate != nil))
+	}
+	return serveUntil(c.ctx, server, listener, certificate, log)
+}
+
+// server makes the HTTP side of the program.
+func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Logger) (*handlers.Server, *prometheus.Registry, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server, err := handlers.New(ctx, handlers.Config{
+		Store:     st,
+		Log:       log,
+		Registry:  registry,
+		Cycle:     cmd.Cycle,
+		Heartbeat: cmd.Heartbeat,
+		Limits:    stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute},
+		TLS:       cmd.TLSCert != "",
+		Metrics:   cmd.MetricsListen == "",
+		Build:     build(),
+	})
+	return server, registry, err
+}
+
+func (cmd *serveCmd) certificate() (*tls.Certificate, error) {
+	if cmd.TLSCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(cmd.TLSCert, cmd.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert and --tls-key can't be used: %w", err)
+	}
+	return &certificate, nil
+}
+
+// listen opens an address. Multipath TCP is off: on its sockets
+// TCP_USER_TIMEOUT, which ends readers that vanished, can't be set.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("can't listen on %s: %w; choose another address with --listen", address, errors.Unwrap(err))
+	}
+	return listener, nil
+}
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 8 * time.Second
+	// vanishedTimeout is how long written bytes may stay unacknowledged before a
+	// connection is given up: a reader without a word keeps its place no longer.
+	vanishedTimeout = 30 * time.Second
+)
+
+// serveUntil answers requests until ctx ends and then drains.
+func serveUntil(ctx context.Context, server *handlers.Server, listener net.Listener, certificate *tls.Certificate, log *slog.Logger) error {
+	web := &http.Server{
+		Handler:           server.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if err := setUserTimeout(conn, vanishedTimeout); err != nil {
+				log.Debug("no user timeout on a connection", "error", err)
+			}
+			return ctx
+		},
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- serveHTTP(web, listener, certificate) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving ended: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	server.Drain(deadline)
+	if err := web.Shutdown(deadline); err != nil {
+		log.Warn("some requests did not end in time", "error", err)
+		web.Close()
+	}
+	log.Info("stopped")
+	return nil
+}
+
+func serveHTTP(server *http.Server, listener net.Listener, certificate *tls.Certificate) error {
+	if certificate == nil {
+		return server.Serve(listener)
+	}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+	return server.ServeTLS(listener, "", "")
+}
+
+// publicURL gives an address to type into a browser on this machine.
+func publicURL(address net.Addr, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return scheme + "://" + address.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}

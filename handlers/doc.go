@@ -1,0 +1,14 @@
+// Package handlers knows HTTP: addresses, status codes, cookies, headers. Each
+// file holds one action or one noun; routes.go is the map of the site.
+//
+// An event's way begins and ends here. [Server.postEvents] decodes a batch, keeps
+// it in one transaction, announces it to the hub and only then answers;
+// [Server.getStream] writes what the hub rendered to one open connection.
+//
+// # Concurrency
+//
+// A [Server] serves any number of requests at once. Requests share nothing but
+// the store, the hub, the roster of streams and the throttles, each of which
+// guards itself. Streams stand outside the session middleware: it buffers
+// cookies until the end of a request, and a stream has no end.
+package handlers

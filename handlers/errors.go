@@ -1,0 +1,133 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"pulseboard/store"
+	"pulseboard/stream"
+	"pulseboard/views"
+)
+
+// handler answers a request or gives the error to answer with.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// httpError has two readers: Message helps the user, Err tells the log the cause.
+type httpError struct {
+	Status     int
+	Code       string // a stable word for programs
+	Message    string
+	RetryAfter time.Duration
+	Err        error // may be nil
+}
+
+func (e *httpError) Error() string {
+	if e.Err != nil {
+		return e.Code + ": " + e.Err.Error()
+	}
+	return e.Code
+}
+
+func (e *httpError) Unwrap() error { return e.Err }
+
+func fail(status int, code, format string, args ...any) *httpError {
+	return &httpError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func (e *httpError) because(err error) *httpError { e.Err = err; return e }
+
+func notFound(what string) *httpError {
+	return fail(http.StatusNotFound, "not_found", "There is no such %s.", what)
+}
+
+func badRequest(err error) *httpError {
+	return fail(http.StatusBadRequest, "bad_request", "%s.", sentence(err.Error())).because(err)
+}
+
+// sentence begins a text with a capital letter.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// asHTTPError finds the answer to an error: its own, that of an error that
+// callers tell apart, or an internal one that says nothing of its cause.
+func asHTTPError(err error) *httpError {
+	var he *httpError
+	var refusal *stream.Refusal
+	switch {
+	case errors.As(err, &he):
+		return he
+	case errors.As(err, &refusal):
+		e := fail(http.StatusTooManyRequests, "too_many_"+refusal.Reason, "%s.", sentence(refusal.Error()))
+		e.RetryAfter = refusal.RetryAfter
+		return e
+	case errors.Is(err, store.ErrNotFound):
+		return notFound("thing here").because(err)
+	case errors.Is(err, store.ErrFull):
+		e := fail(http.StatusServiceUnavailable, "disk_full", "The server's disk is full. Nothing was kept; send it again later.").because(err)
+		e.RetryAfter = 30 * time.Second
+		return e
+	case errors.Is(err, store.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+		e := fail(http.StatusServiceUnavailable, "busy", "The server's store is busy. Nothing was kept; send it again in a moment.").because(err)
+		e.RetryAfter = 2 * time.Second
+		return e
+	}
+	return fail(http.StatusInternalServerError, "internal", "Something went wrong on the server. Its log says what, under the id of this request.").because(err)
+}
+
+// handle makes a handler of net/http: it answers the error, in the form that the
+// asker reads.
+func (s *Server) handle(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil || r.Context().Err() != nil {
+			return // a request that its sender gave up gets no answer
+		}
+		s.writeError(w, r, asHTTPError(err))
+	})
+}
+
+func (s *Server) writeError(w http.ResponseWriter, r *http.Request, e *httpError) {
+	log := requestLog(r.Context(), s.Log)
+	if e.Status >= 500 {
+		log.Error("request failed", "code", e.Code, "error", e.Err)
+	} else if e.Err != nil {
+		log.Debug("request refused", "code", e.Code, "error", e.Err)
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if !wantsPage(r) {
+		writeJSON(w, e.Status, map[string]any{"error": map[string]string{"code": e.Code, "message": e.Message}})
+		return
+	}
+	s.writePage(w, r, e.Status, views.Error(views.ErrorPage{
+		Page:      s.pageFor(r, http.StatusText(e.Status)),
+		Status:    e.Status,
+		Message:   e.Message,
+		RequestID: requestID(r.Context()),
+	}))
+}
+
+// wantsPage says whether a person's browser asks: it names text/html, and the
+// address is none that answers machines.
+func wantsPage(r *http.Request) bool {
+	return !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a reader that went away is no error of ours
+}

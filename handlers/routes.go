@@ -1,0 +1,51 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pulseboard/static"
+)
+
+// routes is the map of the site.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	page := func(pattern string, h handler) { mux.Handle(pattern, s.sessions.LoadAndSave(s.handle(h))) }
+	plain := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
+
+	// Signing in and out.
+	page("GET /{$}", s.getHome)
+	page("GET /login", s.getLogin)
+	page("POST /login", s.postLogin)
+	page("POST /logout", s.postLogout)
+
+	// Pages.
+	page("GET /dashboards", s.getDashboards)
+	page("GET /dashboards/{id}", s.getDashboard)
+	page("POST /preferences", s.postPreferences)
+	plain("GET /embed/{id}", s.getEmbed)
+
+	// For machines, and for the pages' own scripts.
+	plain("GET /api/stream/dashboard/{id}", s.getStream)
+	plain("GET /api/dashboards/{id}/snapshot", s.getSnapshot)
+	plain("POST /api/events", s.postEvents)
+
+	// For operators.
+	plain("GET /healthz", s.getHealth)
+	plain("GET /readyz", s.getReady)
+	plain("GET /version", s.getVersion)
+	if s.Metrics {
+		mux.Handle("GET /metrics", s.MetricsHandler())
+	}
+
+	mux.Handle("GET /static/", static.Handler())
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.Path("icon-live.svg"), http.StatusFound))
+
+	return s.middleware(mux)
+}
+
+// MetricsHandler serves the metrics in the format of Prometheus.
+func (s *Server) MetricsHandler() http.Handler {
+	return promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,146 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gorilla/sessions"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pulseboard/store"
+	"pulseboard/store/sqlite"
+	"pulseboard/stream"
+	"pulseboard/views"
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Store     *sqlite.Store
+	Log       *slog.Logger
+	Registry  *prometheus.Registry
+	Cycle     time.Duration // the shortest time between two updates of a view
+	Heartbeat time.Duration
+	Limits    stream.Limits // of one viewer
+	TLS       bool          // cookies are Secure
+	Metrics   bool          // /metrics is served beside the rest
+	Build     Build
+}
+
+// Build names the program.
+type Build struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+}
+
+// Server answers HTTP requests. Use New.
+type Server struct {
+	Config
+	hub      *stream.Hub
+	roster   *stream.Roster
+	streams  *stream.Metrics
+	events   *eventMetrics
+	sessions *scs.SessionManager
+	viewers  *sessions.CookieStore // of anonymous viewers of embeds
+	logins   *loginThrottle
+	intake   *intake
+	draining atomic.Bool
+}
+
+// New makes a server. Run its background work with Run.
+func New(ctx context.Context, c Config) (*Server, error) {
+	secret, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
+	if err != nil {
+		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
+	}
+	metrics := stream.NewMetrics(c.Registry)
+	return &Server{
+		Config:   c,
+		hub:      stream.NewHub(c.Store, render, c.Cycle, c.Log, metrics),
+		roster:   stream.NewRoster(c.Limits),
+		streams:  metrics,
+		events:   newEventMetrics(c.Registry),
+		sessions: newSessions(c.Store, c.TLS),
+		viewers:  newViewerCookies(secret),
+		logins:   newLoginThrottle(),
+		intake:   newIntake(),
+	}, nil
+}
+
+// Hub is the server's hub, for those who record events without HTTP.
+func (s *Server) Hub() *stream.Hub { return s.hub }
+
+// render draws a widget for the stream with the component that draws it on a page.
+func render(w store.Widget, r store.WidgetReading, window store.Window, live bool) (stream.Fragment, error) {
+	widget := views.Widget{Def: w, Reading: r, Window: window, Live: live}
+	whole, err := widgetHTML(widget.Whole())
+	if err != nil {
+		return stream.Fragment{}, err
+	}
+	f := stream.Fragment{Whole: whole, Shell: widget.Shell()}
+	for _, part := range widget.Parts() {
+		html, err := widgetHTML(part.Component)
+		if err != nil {
+			return stream.Fragment{}, err
+		}
+		f.Parts = append(f.Parts, stream.Part{ID: part.ID, HTML: html})
+	}
+	return f, nil
+}
+
+const (
+	// changesEvery is how often the server looks whether another process wrote to
+	// the store. Looking costs one PRAGMA.
+	changesEvery = 500 * time.Millisecond
+	// sweepEvery is how soon a stream ends whose session, user or token is gone.
+	sweepEvery = 5 * time.Second
+	// viewsKept is how long the ids of a view are known that nobody watches.
+	viewsKept = 90 * 24 * time.Hour
+)
+
+// Run does the server's background work until ctx ends: it notices what other
+// processes write, ends streams that lost their right, and forgets what is old.
+func (s *Server) Run(ctx context.Context) {
+	s.syncHub(ctx)
+	go s.Store.Changes(ctx, changesEvery, func() { s.syncHub(ctx) })
+	sweep, prune := time.NewTicker(sweepEvery), time.NewTicker(time.Hour)
+	defer sweep.Stop()
+	defer prune.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			if err := s.sweepStreams(ctx); err != nil && ctx.Err() == nil {
+				s.Log.Error("checking the rights of open streams failed", "error", err)
+			}
+			s.roster.Sweep()
+			s.logins.sweep()
+		case <-prune.C:
+			if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
+				s.Log.Error("forgetting old views failed", "error", err)
+			}
+		}
+	}
+}
+
+func (s *Server) syncHub(ctx context.Context) {
+	if err := s.hub.Sync(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Error("reading what other processes wrote failed", "error", err)
+	}
+}
+
+// Drain makes the server not ready and ends its streams. It returns when they
+// are gone or ctx ends.
+func (s *Server) Drain(ctx context.Context) {
+	s.draining.Store(true)
+	s.roster.Drain(ctx)
+}
+
+// Handler is the server's handler of all addresses.
+func (s *Server) Handler() http.Handler { return s.routes() }

@@ -1,0 +1,221 @@
+package boardfile
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// nodeKind is what a node of a file holds.
+type nodeKind uint8
+
+const (
+	nullNode nodeKind = iota
+	textNode
+	numberNode
+	boolNode
+	listNode
+	mapNode
+)
+
+var kindNames = [...]string{"nothing", "a text", "a number", "true or false", "a list", "a set of fields"}
+
+// node is a place in a file with what stands there.
+type node struct {
+	kind         nodeKind
+	line, column int
+	text         string // of a text; of a number, as written
+	number       float64
+	items        []*node
+	keys         []string // of a map, in order; items are the values
+	keyNodes     []*node
+}
+
+// maxDepth bounds how deep a file may nest; dashboards nest four deep.
+const maxDepth = 32
+
+// parseDocuments reads the documents of a file; empty ones are passed over.
+func parseDocuments(data []byte) ([]*node, error) {
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("the file has %d bytes: at most %d are read", len(data), MaxSize)
+	}
+	if open := deepest(data); open > maxDepth {
+		return nil, fmt.Errorf("the file nests too deep")
+	}
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	var documents []*node
+	for _, document := range file.Docs {
+		if document.Body == nil {
+			continue
+		}
+		n, err := convert(document.Body, 0)
+		if err != nil {
+			return nil, err
+		}
+		if n.kind != nullNode {
+			documents = append(documents, n)
+		}
+	}
+	if len(documents) == 0 {
+		return nil, errors.New("the file is empty: it should hold a dashboard, with an id and widgets")
+	}
+	return documents, nil
+}
+
+// deepest counts the brackets that stand open at once, before a parser that
+// recurses sees them.
+func deepest(data []byte) int {
+	open, most := 0, 0
+	for _, c := range data {
+		switch c {
+		case '[', '{':
+			open++
+			most = max(most, open)
+		case ']', '}':
+			open = max(0, open-1)
+		}
+	}
+	return most
+}
+
+func syntaxError(err error) error {
+	var ye yaml.Error
+	if errors.As(err, &ye) && ye.GetToken() != nil {
+		position := ye.GetToken().Position
+		return &Error{Line: position.Line, Column: position.Column, Message: "not valid YAML: " + ye.GetMessage()}
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("not valid YAML: %s", first)
+}
+
+// convert makes a node of the parser's. What dashboards have no use for, such as
+// anchors and tags, is an error.
+func convert(from ast.Node, depth int) (*node, error) {
+	n := &node{line: 1, column: 1}
+	if t := from.GetToken(); t != nil && t.Position != nil {
+		n.line, n.column = t.Position.Line, t.Position.Column
+	}
+	if depth > maxDepth {
+		return nil, n.errorf("this nests too deep")
+	}
+	switch from := from.(type) {
+	case *ast.NullNode:
+	case *ast.BoolNode:
+		n.kind, n.text = boolNode, strconv.FormatBool(from.Value)
+	case *ast.StringNode:
+		n.kind, n.text = textNode, from.Value
+	case *ast.LiteralNode:
+		n.kind, n.text = textNode, from.Value.Value
+	case *ast.IntegerNode, *ast.FloatNode:
+		n.kind, n.text = numberNode, from.GetToken().Value
+		return n, n.readNumber(from)
+	case *ast.SequenceNode:
+		n.kind = listNode
+		for _, value := range from.Values {
+			item, err := convert(value, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.items = append(n.items, item)
+		}
+	case *ast.MappingNode:
+		n.kind = mapNode
+		return n, n.addFields(from.Values, depth)
+	case *ast.MappingValueNode:
+		n.kind = mapNode
+		return n, n.addFields([]*ast.MappingValueNode{from}, depth)
+	default:
+		return nil, n.errorf("%s is not used in dashboards: write the value itself", strings.ToLower(from.Type().String()))
+	}
+	return n, nil
+}
+
+func (n *node) readNumber(from ast.Node) error {
+	var value any
+	switch from := from.(type) {
+	case *ast.IntegerNode:
+		value = from.Value
+	case *ast.FloatNode:
+		value = from.Value
+	}
+	switch v := value.(type) {
+	case int64:
+		n.number = float64(v)
+	case uint64:
+		n.number = float64(v)
+	case float64:
+		n.number = v
+	}
+	if math.IsInf(n.number, 0) || math.IsNaN(n.number) {
+		return n.errorf("%s is no finite number", n.text)
+	}
+	return nil
+}
+
+func (n *node) addFields(values []*ast.MappingValueNode, depth int) error {
+	for _, field := range values {
+		key, err := convert(field.Key, depth+1)
+		if err != nil {
+			return err
+		}
+		if key.kind != textNode {
+			return key.errorf("the name of a field must be a text, not %s", kindNames[key.kind])
+		}
+		if n.child(key.text) != nil {
+			return key.errorf("%s stands here twice", key.text)
+		}
+		value, err := convert(field.Value, depth+1)
+		if err != nil {
+			return err
+		}
+		n.keys = append(n.keys, key.text)
+		n.keyNodes = append(n.keyNodes, key)
+		n.items = append(n.items, value)
+		if len(n.keys) == 1 {
+			n.line, n.column = key.line, key.column
+		}
+	}
+	return nil
+}
+
+// child gives the value of a field; nil when there is none.
+func (n *node) child(name string) *node {
+	for i, key := range n.keys {
+		if key == name {
+			return n.items[i]
+		}
+	}
+	return nil
+}
+
+// find gives the node that a path such as "widgets[2].measure" leads to, or the
+// last one on the way that is there.
+func (n *node) find(path string) *node {
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
+		next := n.child(step)
+		if index, found := strings.CutSuffix(step, "]"); found {
+			i, err := strconv.Atoi(index)
+			if err == nil && i < len(n.items) {
+				next = n.items[i]
+			}
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+func (n *node) errorf(format string, args ...any) *Error {
+	return &Error{Line: n.line, Column: n.column, Message: fmt.Sprintf(format, args...)}
+}

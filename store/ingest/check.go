@@ -1,0 +1,54 @@
+package ingest
+
+import (
+	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"pulseboard/store"
+)
+
+// checkText gives a text without control characters, if it is not too long.
+func checkText(what, s string, most int) (string, *fault) {
+	if len(s) > most && utf8.RuneCountInString(s) > most {
+		return "", faultf(codeLong, "%s has %d characters; %d is the most.", what, utf8.RuneCountInString(s), most)
+	}
+	return clean(s), nil
+}
+
+// clean puts U+FFFD in the place of control characters, so that no text can
+// break a line, end a field or hide in a page.
+func clean(s string) string {
+	if strings.IndexFunc(s, unicode.IsControl) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// cut shortens a text to so many characters.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n == most {
+			return s[:i]
+		}
+		n++
+	}
+	return s
+}
+
+func checkNumber(key string, f float64) (store.Value, *fault) {
+	if math.IsNaN(f) || math.Abs(f) > store.MaxNumber {
+		return store.Null, faultf(codeNumber, "property %s is a number beyond ±1e200.", key)
+	}
+	return store.Num(f), nil
+}

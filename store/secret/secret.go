@@ -1,0 +1,98 @@
+// Package secret hashes what must not be kept in the clear, passwords and
+// ingest keys, and draws what must not be guessed.
+//
+// Its functions may be called by any number of goroutines. Hashing a password
+// takes 19 MiB of memory, so no more than two are hashed at once.
+package secret
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// Lengths of a password, in characters.
+const (
+	MinPassword = 8
+	MaxPassword = 1_000
+)
+
+// parameters are the second choice of OWASP's Password Storage Cheat Sheet for
+// Argon2id: 19 MiB, two passes, one lane.
+var parameters = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// hashing bounds the hashes computed at once, and so the memory a crowd of
+// people who sign in can take.
+var hashing = make(chan struct{}, 2)
+
+// HashPassword gives what is kept of a password. The error says which lengths
+// are right.
+func HashPassword(password string) (string, error) {
+	if n := utf8.RuneCountInString(password); n < MinPassword || n > MaxPassword {
+		return "", fmt.Errorf("the password has %d characters: use %d to %d", n, MinPassword, MaxPassword)
+	}
+	hashing <- struct{}{}
+	defer func() { <-hashing }()
+	return argon2id.CreateHash(password, parameters)
+}
+
+// VerifyPassword says whether a password is the one that was hashed.
+func VerifyPassword(password, hash string) bool {
+	if len(password) > 4*MaxPassword {
+		return false
+	}
+	hashing <- struct{}{}
+	defer func() { <-hashing }()
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	return err == nil && match
+}
+
+var dummyHash = sync.OnceValue(func() string {
+	hash, err := HashPassword(rand.Text())
+	if err != nil {
+		panic(err) // only when the system has no randomness
+	}
+	return hash
+})
+
+// DummyVerify does the work of VerifyPassword for a user that does not exist, so
+// that the time of an answer does not tell who does.
+func DummyVerify(password string) { VerifyPassword(password, dummyHash()) }
+
+const (
+	keyPrefix  = "pb_" // lets people and scanners of leaked secrets know a key when they see one
+	keyLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	keyLength  = 32 // letters after the prefix: 190 bits
+)
+
+// NewKey draws an ingest key: "pb_" and 32 letters and digits.
+func NewKey() string {
+	key := []byte(keyPrefix)
+	for len(key) < len(keyPrefix)+keyLength {
+		for _, b := range NewSecret(keyLength) {
+			// Bytes past the last multiple of 62 would favour the first letters.
+			if int(b) < 256/len(keyLetters)*len(keyLetters) && len(key) < len(keyPrefix)+keyLength {
+				key = append(key, keyLetters[int(b)%len(keyLetters)])
+			}
+		}
+	}
+	return string(key)
+}
+
+// HashKey gives what is kept of a key. One pass of SHA-256 is enough for what
+// cannot be guessed to begin with.
+func HashKey(key string) []byte {
+	sum := sha256.Sum256([]byte(key))
+	return sum[:]
+}
+
+// NewSecret draws n random bytes.
+func NewSecret(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, by its documentation
+	return b
+}

@@ -1,0 +1,203 @@
+// Package sqlite keeps Pulseboard's data in one SQLite file.
+//
+// # Concurrency
+//
+// A [Store] may be used by any number of goroutines, and several processes may
+// have the same file open: the server and commands beside it. Within a process
+// one connection writes, one transaction after the other, and a few read; each
+// read sees the last commit before it began and waits for no writer. A writer of
+// another process is waited for, but not for ever: then the error is
+// store.ErrBusy. A context that ends while a writer waits ends the wait; a
+// transaction that has begun is completed, for it is short.
+//
+// What a method has returned without an error is on disk and survives the loss of
+// power (WAL with synchronous=FULL).
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	sqlite3 "github.com/mattn/go-sqlite3"
+)
+
+// File is the name of the database in the data folder.
+const File = "pulseboard.db"
+
+const (
+	// lockTimeout is how long a writer waits for another process.
+	lockTimeout = 10 * time.Second
+	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
+	// can't be interrupted, and callers may give up.
+	lockSlice = 50 * time.Millisecond
+	// readers is the number of connections that read at once.
+	readers = 4
+)
+
+// Store is an open data folder. Use Open.
+type Store struct {
+	path   string
+	wait   time.Duration // how long a writer waits for others
+	writer *sqlx.DB
+	reader *sqlx.DB
+
+	insertEvent *sqlx.Stmt // of writer
+	dashboards  dashboardCache
+}
+
+// Open opens the store in a folder and brings its tables to this program's
+// version. It makes the folder, for its owner only, when there is none. Errors
+// say what to do; a file that can't be used is left as it is.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	return open(ctx, dir, lockTimeout)
+}
+
+func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err error) {
+	path, err := prepareFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, path, wait); err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, wait: wait}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.writer, err = connect(path, min(wait, lockSlice), "&_txlock=immediate", 1); err != nil {
+		return nil, err
+	}
+	if s.reader, err = connect(path, wait, "&_query_only=1", readers); err != nil {
+		return nil, err
+	}
+	// Another process that ends at this moment holds the file while it empties the log.
+	err = s.retryBusy(func() error {
+		s.insertEvent, err = s.writer.PreparexContext(ctx, insertEvent)
+		return err
+	})
+	if err != nil {
+		return nil, openingError(path, err)
+	}
+	return s, nil
+}
+
+// prepareFile makes folder and file where there are none, readable by their
+// owner only, and refuses a file that holds something else than a database.
+func prepareFile(dir string) (path string, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("the data folder %s can't be made: %w; choose another with --data", dir, pathCause(err))
+	}
+	path = filepath.Join(dir, File)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("the database %s can't be opened for writing: %w; mend its rights or choose another folder with --data", path, pathCause(err))
+	}
+	defer f.Close()
+	header := make([]byte, len(fileHeader))
+	if n, _ := f.ReadAt(header, 0); n > 0 && string(header) != fileHeader {
+		return "", damaged(path, "it is no SQLite file")
+	}
+	return path, nil
+}
+
+// fileHeader begins every SQLite file but one that nothing was written to yet.
+const fileHeader = "SQLite format 3\x00"
+
+func damaged(path, why string) error {
+	return fmt.Errorf("the database %s is damaged (%s) and was left as it is: put a backup in its place, or choose another folder with --data", path, why)
+}
+
+// openingError makes what SQLite says about a file a line that says what to do.
+func openingError(path string, err error) error {
+	var se sqlite3.Error
+	if errors.As(err, &se) {
+		switch se.Code {
+		case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+			return damaged(path, se.Error())
+		case sqlite3.ErrCantOpen, sqlite3.ErrReadonly, sqlite3.ErrPerm:
+			return fmt.Errorf("the database %s can't be written (%w): make the folder and its files writable, or choose another with --data", path, err)
+		case sqlite3.ErrBusy, sqlite3.ErrLocked:
+			return fmt.Errorf("the database %s is held by another program: %w; end that, or try again", path, translate(err))
+		}
+	}
+	return fmt.Errorf("open %s: %w", path, translate(err))
+}
+
+// connect makes a pool of connections. What holds for each of them stands in the
+// address: a PRAGMA sent once would reach one connection only.
+func connect(path string, wait time.Duration, options string, connections int) (*sqlx.DB, error) {
+	dsn := fmt.Sprintf("file:%s?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=%d%s",
+		escapePath(path), wait.Milliseconds(), options)
+	db, err := sqlx.Open("sqlite3", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// escapePath keeps the characters that end a path in an SQLite URI out of it.
+func escapePath(path string) string {
+	escaped := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; c {
+		case '?', '#', '%':
+			escaped = fmt.Appendf(escaped, "%%%02X", c)
+		default:
+			escaped = append(escaped, c)
+		}
+	}
+	return string(escaped)
+}
+
+// pathCause drops the name of the call and the path from an error that names both.
+func pathCause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// Close ends all connections; the last one of the file empties its log.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sqlx.DB{s.reader, s.writer} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Ping says whether the store can be read.
+func (s *Store) Ping(ctx context.Context) (err error) {
+	defer wrap(&err, "Ping")
+	var tables int
+	return s.reader.GetContext(ctx, &tables, `SELECT count(*) FROM sqlite_schema`)
+}
+
+// Size is the size of the database on disk in bytes, with its log.
+func (s *Store) Size(context.Context) (bytes int64, err error) {
+	defer wrap(&err, "Size")
+	for _, suffix := range []string{"", "-wal"} {
+		info, err := os.Stat(s.path + suffix)
+		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
+			continue // no log is there while nobody writes
+		}
+		if err != nil {
+			return 0, err
+		}
+		bytes += info.Size()
+	}
+	return bytes, nil
+}

@@ -1,0 +1,361 @@
+package views
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/a-h/templ"
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+
+	"pulseboard/store"
+)
+
+// Widget is one widget with what it shows.
+type Widget struct {
+	Def     store.Widget
+	Reading store.WidgetReading
+	Window  store.Window
+	Live    bool // the window's last step is still running
+}
+
+// Part is an element inside a widget that can be replaced alone.
+type Part struct {
+	ID        string
+	Component templ.Component
+}
+
+// id is the id of the widget's element.
+func (w Widget) id() string { return "widget-" + string(w.Def.Key) }
+
+// part is the id of one of its parts. No key holds "--".
+func (w Widget) part(name string) string { return w.id() + "--" + name }
+
+// Whole is the widget's element.
+func (w Widget) Whole() templ.Component { return whole(w) }
+
+// Parts are the elements inside the widget that change with its reading, as
+// they stand in the whole.
+func (w Widget) Parts() []Part {
+	if w.empty() {
+		return nil
+	}
+	switch w.Def.Kind {
+	case store.Stat:
+		return []Part{{w.part("value"), statValue(w)}, {w.part("spark"), spark(w)}}
+	case store.Gauge:
+		return []Part{{w.part("dial"), dial(w)}}
+	case store.Line:
+		return []Part{{w.part("legend"), legend(w)}, {w.part("plot"), plot(w)}}
+	case store.Bars:
+		return []Part{{w.part("rows"), bars(w)}}
+	case store.Table:
+		return []Part{{w.part("rows"), table(w)}}
+	}
+	return nil
+}
+
+// Shell differs when anything of the widget outside its parts does.
+func (w Widget) Shell() string {
+	state, crossed := w.state()
+	return fmt.Sprintf("%t %s %v %d %+v", w.empty(), state, crossed, w.Window.Step, w.Def)
+}
+
+// empty says whether there is nothing to draw.
+func (w Widget) empty() bool {
+	switch r := w.Reading.Reading.(type) {
+	case store.Number:
+		return !r.Valid
+	case store.Ranking:
+		return len(r) == 0
+	case store.Series:
+		_, _, any := bounds(r.Points)
+		return !any
+	case store.GroupedSeries:
+		return len(r.Groups) == 0
+	}
+	return w.Def.Kind != store.TextKind
+}
+
+// state gives the worst state of what the widget shows now, and the threshold
+// it crossed.
+func (w Widget) state() (store.State, store.Threshold) {
+	worst, crossed := store.Normal, store.Threshold{}
+	look := func(n store.Number) {
+		state, t := w.Def.StateOf(n)
+		if state == store.Critical && worst != store.Critical || state == store.Warning && worst == store.Normal {
+			worst, crossed = state, t
+		}
+	}
+	switch r := w.Reading.Reading.(type) {
+	case store.Number:
+		look(r)
+	case store.Ranking:
+		for _, g := range r {
+			look(g.Number)
+		}
+	case store.Series:
+		look(w.current(r.Points))
+	case store.GroupedSeries:
+		for _, g := range r.Groups {
+			look(w.current(g.Points))
+		}
+	}
+	return worst, crossed
+}
+
+// current gives the last number of a series whose step is over.
+func (w Widget) current(points []store.Point) store.Number {
+	if n := len(w.full(points)); n > 0 {
+		return points[n-1].Number
+	}
+	return store.Number{}
+}
+
+// full gives the points whose steps are over.
+func (w Widget) full(points []store.Point) []store.Point {
+	if w.Live && len(points) > 1 {
+		return points[:len(points)-1]
+	}
+	return points
+}
+
+// running gives the last two points where the last step is still running.
+func (w Widget) running(points []store.Point) []store.Point {
+	if w.Live && len(points) > 1 {
+		return points[len(points)-2:]
+	}
+	return nil
+}
+
+func (w Widget) classes() string {
+	return fmt.Sprintf("widget widget-%s w%d", w.Def.Kind, w.Def.Columns())
+}
+
+func (w Widget) stateName() string {
+	if w.empty() {
+		return "empty"
+	}
+	state, _ := w.state()
+	return string(state)
+}
+
+// badge says which threshold was crossed.
+func (w Widget) badge() string {
+	_, crossed := w.state()
+	return "Above " + figureOf(w.Def, store.Of(crossed.Above), true).String()
+}
+
+// caption stands beside the title.
+func (w Widget) caption() string {
+	switch w.Def.Kind {
+	case store.Line:
+		return measureWords(w.Def) + " per " + stepWords(w.Window.Step)
+	case store.Bars, store.Table:
+		return measureWords(w.Def)
+	}
+	return ""
+}
+
+func (w Widget) number() store.Number {
+	n, _ := w.Reading.Reading.(store.Number)
+	return n
+}
+
+func (w Widget) figure() figure { return figureOf(w.Def, w.number(), true) }
+
+// shapes are the markers of series, the second channel beside colour. They are
+// drawn around 0,0, about 9 wide.
+var shapes = []string{
+	"M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z", // circle
+	"M-4-4h8v8h-8z",              // square
+	"M0-5.5L5.5 0L0 5.5L-5.5 0z", // diamond
+	"M0-5L5 4H-5z",               // triangle
+	"M0 5L-5-4H5z",               // triangle, down
+	"M-1.75-5h3.5v3.25H5v3.5H1.75V5h-3.5V1.75H-5v-3.5h3.25z", // cross
+}
+
+// line is one series as it is drawn.
+type line struct {
+	Class   string // colour
+	Shape   string // of its marker
+	Name    string // empty without a grouping
+	Latest  string // last number whose step is over
+	Path    string // the steps that are over
+	Running string // towards the step that is running
+	Mark    *mark  // at the end; nil without a number
+}
+
+type mark struct {
+	Y    string
+	Open bool // the step is still running
+}
+
+// lines are the widget's series as they are drawn, on one scale.
+func (w Widget) lines() (lines []line, s scale, values []float64, width int) {
+	groups := w.groups()
+	var all [][]store.Point
+	for _, g := range groups {
+		all = append(all, g.Points)
+		width = plotWidth(len(g.Points))
+	}
+	low, high, _ := bounds(all...)
+	for _, t := range w.Def.Thresholds {
+		if t.Above <= high*1.5 { // one far above would flatten the line
+			high = max(high, t.Above)
+		}
+	}
+	s, values = ticks(low, high)
+	for i, g := range groups {
+		l := line{Class: seriesClass(i), Shape: shapes[min(i, len(shapes)-1)], Name: g.Group}
+		l.Latest = figureOf(w.Def, w.current(g.Points), true).String()
+		l.Path = linePath(w.full(g.Points), s, plotHeight)
+		if running := w.running(g.Points); running != nil {
+			if running[0].Valid && running[1].Valid {
+				x := width - stepWidth
+				l.Running = fmt.Sprintf("M%d %dL%d %d", x, s.y(running[0].Value, plotHeight), width, s.y(running[1].Value, plotHeight))
+			}
+		}
+		if end := g.Points[len(g.Points)-1]; end.Valid {
+			l.Mark = &mark{s.percentY(end.Value), w.Live}
+		}
+		lines = append(lines, l)
+	}
+	return lines, s, values, width
+}
+
+// seriesClass names the colour of a series: six of their own, then one for all others.
+func seriesClass(i int) string {
+	if i >= len(shapes) {
+		return "s-other"
+	}
+	return fmt.Sprintf("s%d", i+1)
+}
+
+// groups gives the series of a line, one without a name where it has no grouping.
+func (w Widget) groups() []store.GroupSeries {
+	switch r := w.Reading.Reading.(type) {
+	case store.Series:
+		return []store.GroupSeries{{Points: r.Points}}
+	case store.GroupedSeries:
+		return r.Groups
+	}
+	return nil
+}
+
+// bandX is where the band of the running step begins.
+func (w Widget) bandX() string {
+	n := w.Window.Len()
+	if n < 2 {
+		return "0%"
+	}
+	return percent(float64(n-2) / float64(n-1))
+}
+
+// summary says in words what a plot shows.
+func (w Widget) summary() string {
+	var b strings.Builder
+	for _, g := range w.groups() {
+		low, high, any := bounds(g.Points)
+		if !any {
+			continue
+		}
+		if g.Group != "" {
+			fmt.Fprintf(&b, "%s: ", g.Group)
+		}
+		fmt.Fprintf(&b, "last %s, lowest %s, highest %s. ",
+			figureOf(w.Def, w.current(g.Points), false),
+			figureOf(w.Def, store.Of(low), false), figureOf(w.Def, store.Of(high), false))
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// row is one group of bars or of a table.
+type row struct {
+	Group string
+	Value string
+	Width string // of its bar
+	State store.State
+}
+
+func (w Widget) rows() []row {
+	ranking, _ := w.Reading.Reading.(store.Ranking)
+	most := 0.0
+	for _, g := range ranking {
+		if g.Valid {
+			most = max(most, g.Value)
+		}
+	}
+	rows := make([]row, len(ranking))
+	for i, g := range ranking {
+		state, _ := w.Def.StateOf(g.Number)
+		rows[i] = row{Group: g.Group, Value: figureOf(w.Def, g.Number, false).String(), Width: "0%", State: state}
+		if most > 0 && g.Valid && g.Value > 0 {
+			rows[i].Width = percent(max(0.004, g.Value/most))
+		}
+	}
+	return rows
+}
+
+// groupHead is the head of a table's first column.
+func (w Widget) groupHead() string {
+	by := strings.ReplaceAll(w.Def.Metric.By, "_", " ")
+	return strings.ToUpper(by[:1]) + by[1:]
+}
+
+// gaugeArc is a stretch of a gauge's scale.
+type gaugeArc struct{ Class, Path string }
+
+// gaugeMax is the end of a gauge's scale: as defined, else a round number above
+// the thresholds and the reading.
+func (w Widget) gaugeMax() float64 {
+	if w.Def.Max > 0 {
+		return w.Def.Max
+	}
+	high := w.number().Value
+	for _, t := range w.Def.Thresholds {
+		high = max(high, t.Above*4/3)
+	}
+	if w.Def.Metric.Measure == store.Ratio && len(w.Def.Thresholds) == 0 {
+		return 1
+	}
+	s, _ := ticks(0, high)
+	if w.Def.Metric.Measure == store.Ratio {
+		return min(1, s.high)
+	}
+	return s.high
+}
+
+// gaugeArcs are the scale of a gauge, its value and its thresholds.
+func (w Widget) gaugeArcs() []gaugeArc {
+	s := scale{0, w.gaugeMax()}
+	arcs := []gaugeArc{{"gauge-track", arc(gaugeRadius, 0, 1)}}
+	if f := s.fraction(w.number().Value); f > 0.003 {
+		arcs = append(arcs, gaugeArc{"gauge-value", arc(gaugeRadius, 0, f)})
+	}
+	for i, t := range w.Def.Thresholds {
+		end := s.high
+		if i+1 < len(w.Def.Thresholds) && w.Def.Thresholds[i+1].Above > t.Above {
+			end = w.Def.Thresholds[i+1].Above
+		}
+		if from, to := s.fraction(t.Above), s.fraction(end); to-from > 0.01 {
+			arcs = append(arcs, gaugeArc{"gauge-" + string(t.State), arc(gaugeRadius+13, from+0.004, to-0.004)})
+		}
+	}
+	return arcs
+}
+
+// markdown draws the words of a text widget. Its author may be anyone who edits
+// dashboards, so what could do harm is taken out.
+func (w Widget) markdown() string {
+	var b bytes.Buffer
+	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(w.Def.Text), &b); err != nil {
+		return templ.EscapeString(w.Def.Text)
+	}
+	policy := bluemonday.UGCPolicy()
+	policy.RequireNoReferrerOnLinks(true)
+	policy.AddTargetBlankToFullyQualifiedLinks(true)
+	return policy.Sanitize(b.String())
+}
