@@ -56,9 +56,9 @@ func linePath(points []store.Point, s scale, height int) string {
 		case !drawing && b.Len() == 0:
 			fmt.Fprintf(&b, "M%d %d", nx, ny)
 		case !drawing:
-			fmt.Fprintf(&b, "m%d %d", nx-x, ny-y)
+			step(&b, 'm', nx-x, ny-y)
 		default:
-			fmt.Fprintf(&b, "l%d %d", nx-x, ny-y)
+			step(&b, 'l', nx-x, ny-y)
 		}
 		if !drawing && (i+1 == len(points) || !points[i+1].Valid) {
 			b.WriteString("h0")
@@ -66,6 +66,16 @@ func linePath(points []store.Point, s scale, height int) string {
 		x, y, drawing = nx, ny, true
 	}
 	return b.String()
+}
+
+// step writes a relative command, with no more space than a number needs before it.
+func step(b *strings.Builder, command byte, dx, dy int) {
+	b.WriteByte(command)
+	b.WriteString(strconv.Itoa(dx))
+	if dy >= 0 {
+		b.WriteByte(' ')
+	}
+	b.WriteString(strconv.Itoa(dy))
 }
 
 // areaPath draws what lies under the points, where there is no gap.

@@ -245,13 +245,12 @@ func (w Widget) groups() []store.GroupSeries {
 	return nil
 }
 
-// bandX is where the band of the running step begins.
-func (w Widget) bandX() string {
-	n := w.Window.Len()
-	if n < 2 {
-		return "0%"
+// bandShare is the part of the plot's width that the running step takes.
+func (w Widget) bandShare() float64 {
+	if n := w.Window.Len(); n > 1 {
+		return 1 / float64(n-1)
 	}
-	return percent(float64(n-2) / float64(n-1))
+	return 1
 }
 
 // summary says in words what a plot shows.
