@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT = 10_000;  // ms until an answer must have begun
 const SILENCE_TIMEOUT = 45_000;  // ms without a byte: longer than a heartbeat takes to come
 const BACKOFF = [1, 2, 4, 8, 16, 30]; // s before each try; the last one repeats
 const JITTER = 0.1;              // of the delay, so that many screens don't come at once
-const GIVE_WORD_AFTER = 5;       // failures until the page says "disconnected"
+const FAILURES_TO_DISCONNECTED = 5; // tries in a row that failed
 
 // Answers that no retry mends.
 const FINAL = { 401: "signed_out", 403: "signed_out", 404: "removed", 204: "ended" };
@@ -79,9 +79,8 @@ class LiveSource extends EventTarget {
     this.makeHeaders = headers;
     this.cursor = cursor;
     this.readyState = 0;
-    this.failures = 0;
+    this.failures = 0; // tries in a row that brought nothing
     this.phase = "idle";
-    this.lastByte = 0;
   }
 
   get url() { return this.makeURL(); }
@@ -144,7 +143,6 @@ class LiveSource extends EventTarget {
       if (done) return { final: goodbye };
       if (attempt.signal.aborted) return {};
       this.arm(attempt, SILENCE_TIMEOUT);
-      this.lastByte = Date.now();
       if (this.phase !== "live") {
         this.failures = 0;
         this.readyState = 1;
@@ -171,9 +169,9 @@ class LiveSource extends EventTarget {
       this.change("ended", { reason: why.final });
       return;
     }
+    if (this.phase !== "live") this.failures++; // a connection that was live is lost, which is no failed try
     const delay = Math.max(BACKOFF[Math.min(this.failures, BACKOFF.length - 1)] * (1 + Math.random() * JITTER), why.wait || 0);
-    this.failures++;
-    this.change(this.failures >= GIVE_WORD_AFTER ? "disconnected" : "reconnecting",
+    this.change(this.failures >= FAILURES_TO_DISCONNECTED ? "disconnected" : "reconnecting",
       { next: Date.now() + delay * 1000, status: why.status });
     this.timer = setTimeout(() => this.connect(), delay * 1000);
   }

@@ -108,6 +108,9 @@ func TestApplyDashboardsIsAllOrNothing(t *testing.T) {
 	if !errors.As(err, &fe) || fe.Path != "widgets[0].measure" {
 		t.Errorf("error %v", err)
 	}
+	if err := s.ApplyDashboards(t.Context(), tenant, []store.Dashboard{board("web", "Web"), board("web", "Other")}); err == nil {
+		t.Error("two dashboards of one id were taken")
+	}
 	if all, err := s.Dashboards(t.Context(), tenant); err != nil || len(all) != 0 {
 		t.Errorf("kept %v, error %v", all, err)
 	}

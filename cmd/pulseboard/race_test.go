@@ -1,0 +1,6 @@
+//go:build race
+
+package main
+
+// raceEnabled: the program under test is built like its test.
+const raceEnabled = true
