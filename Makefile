@@ -19,7 +19,8 @@ generate: ## write the Go code of the templ files
 	$(GO) tool templ generate
 
 lint: ## check generated code, format, go vet and staticcheck
-	$(GO) tool templ generate -fail-on-change >/dev/null || { echo "generated code is stale: run make generate"; exit 1; }
+	@before=$$(cat views/*_templ.go | sha256sum); $(GO) tool templ generate 2>/dev/null; \
+		test "$$before" = "$$(cat views/*_templ.go | sha256sum)" || { echo "generated code was stale and has been written anew: commit it"; exit 1; }
 	@test -z "$$(gofmt -l cmd handlers static store stream views)" || { gofmt -l cmd handlers static store stream views; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...

@@ -42,10 +42,44 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /static/", static.Handler())
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.Path("icon-live.svg"), http.StatusFound))
 
-	return s.middleware(mux)
+	return s.middleware(s.explainUnknown(mux))
 }
 
 // MetricsHandler serves the metrics in the format of Prometheus.
 func (s *Server) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{})
 }
+
+// explainUnknown answers what no pattern takes like any other error: as a page
+// or as JSON, and not as the plain text of the mux.
+func (s *Server) explainUnknown(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		verdict := muteWriter{header: http.Header{}}
+		h.ServeHTTP(&verdict, r)
+		switch verdict.status {
+		case http.StatusNotFound:
+			s.writeError(w, r, notFound("page"))
+		case http.StatusMethodNotAllowed:
+			allowed := verdict.header.Get("Allow")
+			w.Header().Set("Allow", allowed)
+			s.writeError(w, r, fail(verdict.status, "method_not_allowed", "This address takes %s, not %s.", allowed, r.Method))
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// muteWriter takes an answer and keeps its status and headers only.
+type muteWriter struct {
+	header http.Header
+	status int
+}
+
+func (w *muteWriter) Header() http.Header         { return w.header }
+func (w *muteWriter) WriteHeader(status int)      { w.status = status }
+func (w *muteWriter) Write(b []byte) (int, error) { return len(b), nil }
