@@ -48,7 +48,6 @@ type world struct {
 	store  *sqlite.Store
 	server *handlers.Server
 	url    string
-	log    *bytes.Buffer
 	tenant store.Tenant
 	key    string
 }

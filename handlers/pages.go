@@ -70,7 +70,7 @@ func (s *Server) getDashboards(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := views.DashboardsPage{Page: accountPage(r, a, "Dashboards"), TenantSlug: string(a.tenant.Slug), BaseURL: baseURL(r)}
-	for _, d := range dashboards {
+	for i, d := range dashboards {
 		item := views.DashboardItem{
 			ID:       string(d.ID),
 			Title:    d.Title,
@@ -81,9 +81,10 @@ func (s *Server) getDashboards(w http.ResponseWriter, r *http.Request) error {
 		if item.Title == "" {
 			item.Title = item.ID
 		}
-		item.Preview, err = s.preview(r, a.User.Tenant, d)
-		if err != nil {
-			requestLog(r.Context(), s.Log).Error("preview failed", "dashboard", d.ID, "error", err)
+		if i < maxPreviews {
+			if item.Preview, err = s.preview(r, a.User.Tenant, d); err != nil {
+				requestLog(r.Context(), s.Log).Error("preview failed", "dashboard", d.ID, "error", err)
+			}
 		}
 		page.Items = append(page.Items, item)
 	}

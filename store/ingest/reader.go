@@ -247,7 +247,7 @@ func cellProperty(name, text string) (store.Property, *fault) {
 	if err != nil {
 		return store.Property{}, err
 	}
-	value := store.Null
+	var value store.Value
 	switch f, parseErr := strconv.ParseFloat(text, 64); {
 	case text == "true" || text == "false":
 		value = store.Bool(text == "true")
