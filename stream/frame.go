@@ -107,7 +107,7 @@ func (p *Pool) wholeBefore(from store.Seq) store.Seq {
 // appendHTML writes the elements that changed: parts of widgets where it is
 // known which, else whole widgets.
 func (p *Pool) appendHTML(b []byte, from store.Seq) []byte {
-	whole := p.wholeBefore(from) != from || from < p.baseline
+	whole := p.wholeBefore(from) != from
 	from = p.wholeBefore(from)
 	for _, r := range p.snapshot.Widgets {
 		w := p.widgets[r.Key]

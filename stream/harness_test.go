@@ -49,7 +49,7 @@ func (s *shelf) define(keys ...string) {
 	s.dashboard = store.Dashboard{ID: "d"}
 	for _, key := range keys {
 		s.dashboard.Widgets = append(s.dashboard.Widgets, store.Widget{
-			Key: store.WidgetKey(key), Kind: store.Gauge, Metric: store.Metric{Measure: store.Count, Event: key},
+			Key: store.WidgetKey(key), Kind: store.Gauge, Title: fmt.Sprint("revision ", s.head.Dashboards), Metric: store.Metric{Measure: store.Count, Event: key},
 		})
 	}
 }
@@ -118,12 +118,11 @@ func (s *shelf) SaveViewState(_ context.Context, _ store.TenantID, key store.Vie
 	return nil
 }
 
-// draw draws a widget as its reading, in a part of its own, beside one that
-// never changes.
+// draw draws a widget as its reading, in a part of its own, beside its title.
 func draw(w store.Widget, r store.WidgetReading, _ store.Window, _ bool) (Fragment, error) {
 	id := "widget-" + string(w.Key)
 	value := fmt.Sprintf(`<b id="%s--value">%s</b>`, id, r.JSON())
-	title := fmt.Sprintf(`<i id="%s--title">%s</i>`, id, w.Key)
+	title := fmt.Sprintf(`<i id="%s--title">%s</i>`, id, w.Title)
 	return Fragment{
 		Whole: []byte(fmt.Sprintf(`<div id="%s">%s%s</div>`, id, title, value)),
 		Shell: string(w.Key),

@@ -25,17 +25,18 @@ func (w *widgetHistory) stateAfter(was store.WidgetState, seq store.Seq) store.W
 		Value: digest(w.reading.JSON()), ValueSeq: was.ValueSeq,
 		Picture: digest(w.fragment.Whole), PictureSeq: was.PictureSeq,
 	}
-	if is.Value != was.Value || was.Removed {
+	if is.Value != was.Value {
 		is.ValueSeq = seq
 	}
-	if is.Picture != was.Picture || was.Removed {
+	if is.Picture != was.Picture {
 		is.PictureSeq = seq
 	}
 	return is
 }
 
-// follow takes over the history of the widget as it was before, nil when that
-// is not known.
+// follow takes over the history of the widget as it was before. Where that is
+// not known, as after a restart, the whole counts as replaced now, so that every
+// older state gets it whole.
 func (w *widgetHistory) follow(was *widgetHistory, seq store.Seq) {
 	w.partSeqs = make(map[string]store.Seq, len(w.fragment.Parts))
 	if was == nil || was.fragment.Shell != w.fragment.Shell || len(was.fragment.Parts) != len(w.fragment.Parts) {

@@ -39,7 +39,6 @@ type Pool struct {
 	snapshot  store.Snapshot
 	state     store.ViewState // as on disk
 	widgets   map[store.WidgetKey]*widgetHistory
-	baseline  store.Seq // since when the parts' histories are known
 	frames    map[frameKey]*Frame
 	watchers  map[*Watcher]struct{}
 	stop      context.CancelFunc // of the loop that runs while there are watchers
@@ -268,9 +267,6 @@ func (p *Pool) nextState(now time.Time, next store.Snapshot, rendered map[store.
 
 // adopt makes a state that is on disk the pool's own.
 func (p *Pool) adopt(state store.ViewState, rendered map[store.WidgetKey]*widgetHistory) {
-	if !p.loaded {
-		p.baseline = state.Last
-	}
 	p.state = state
 	for key, w := range rendered {
 		w.follow(p.widgets[key], state.Last)

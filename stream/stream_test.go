@@ -18,7 +18,6 @@ func TestAViewIsRecomputedOnceACycleHoweverManyEventsCome(t *testing.T) {
 		h := newHub(s, 5*time.Second)
 		c := newClient(t, JSON, store.Live)
 		c.open(h)
-		defer c.cut()
 		time.Sleep(time.Minute)
 		scans := s.scans
 		for range 1000 {
@@ -26,6 +25,7 @@ func TestAViewIsRecomputedOnceACycleHoweverManyEventsCome(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(5 * time.Second)
+		c.cut()
 		if got := s.scans - scans; got < 2 || got > 4 {
 			t.Errorf("%d recomputations in 10 s of a flood at a cycle of 5 s", got)
 		}
@@ -98,11 +98,11 @@ func TestAViewWithoutChangesSendsHeartbeatsOnly(t *testing.T) {
 		h := newHub(s, time.Second)
 		c := newClient(t, HTML, store.Live)
 		c.open(h)
-		defer c.cut()
 		start := time.Now()
 		time.Sleep(5*time.Minute + time.Second)
 		h.Announce(tenant, s.record("nothing that is shown"))
 		time.Sleep(10 * time.Second)
+		c.cut()
 		if got := c.got(); len(got) != 1 {
 			t.Errorf("sent %v", got[1:])
 		}
@@ -225,10 +225,10 @@ func TestAnotherDefinitionReachesOpenStreams(t *testing.T) {
 		away.open(newHub(s, time.Second))
 		time.Sleep(2 * time.Second)
 		for _, c := range []*client{asHTML, away} {
-			if !slices.Contains(c.events, reload) || len(c.elements) != 2 || c.elements["widget-d"] == "" {
+			c.cut()
+			if !slices.Contains(c.events, reload) || len(c.elements) != 2 || !strings.Contains(c.elements["widget-c"], "revision 2") {
 				t.Errorf("%v, %s", c.events, c.knows())
 			}
-			c.cut()
 		}
 		if got := asJSON.knows(); got != "map[c:0 d:0]" {
 			t.Errorf("JSON knows %s", got)
