@@ -126,3 +126,14 @@ const recordFlashes = `
 		if (w && (e.animationName === "ring")) window.flashes.push(w.id);
 	}, true);
 `
+
+// demoSignIn signs in to the demo and opens the shop.
+func demoSignIn(s *site) []chromedp.Action[chromedp.Void] {
+	return []chromedp.Action[chromedp.Void]{
+		chromedp.Navigate(s.url + "/dashboards/shop"),
+		chromedp.SetValue("input[name=email]", demoEmail),
+		chromedp.SetValue("input[name=password]", demoPassword),
+		chromedp.Click("form.login-form button"),
+		chromedp.WaitVisible("#board"),
+	}
+}
