@@ -130,7 +130,7 @@ func (r *reader) conditions(n *node, name string) []store.Condition {
 
 // suggest names the known word that is most like one, or all of them.
 func suggest(word string, known []string) string {
-	best, distance := "", 3
+	best, distance := "", min(3, len(word)*2/5+1) // two letters in five may be wrong
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(word), k); d < distance {
 			best, distance = k, d

@@ -1,0 +1,161 @@
+package boardfile
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"pulseboard/store"
+)
+
+const example = `
+id: web                      # letters, digits, '-'
+title: Web traffic
+range: now-1h
+variables:
+  - {name: host, property: host}
+widgets:
+  - key: event_count
+    title: Requests
+    kind: stat
+    measure: count
+    event: request
+  - key: unique_users
+    kind: stat
+    measure: uniques
+  - key: error_rate
+    kind: gauge
+    measure: ratio
+    of: ["status >= 500"]
+    thresholds: [{above: 0.01, state: warning}, {above: 0.05, state: critical}]
+  - key: latency
+    kind: line
+    measure: p95
+    property: duration_ms
+    unit: ms
+  - key: top_pages
+    kind: bars
+    measure: count
+    by: path
+    limit: 10
+    where: ["status < 400", "path starts-with /docs"]
+`
+
+func TestTheExampleOfTheContractIsRead(t *testing.T) {
+	dashboards, err := Parse("web.yaml", []byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dashboards[0]
+	if d.ID != "web" || len(d.Widgets) != 5 || d.Widgets[2].Metric.Of[0].String() != "status >= 500" ||
+		d.Widgets[2].Thresholds[1] != (store.Threshold{Above: 0.05, State: store.Critical}) || len(d.Widgets[4].Metric.Where) != 2 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestJSONAndSeveralDocumentsAreRead(t *testing.T) {
+	dashboards, err := Parse("x", []byte(`{"id":"a","widgets":[{"key":"n","kind":"stat","measure":"count","where":"status = 1"}]}`+"\n---\nid: b\n"))
+	if err != nil || len(dashboards) != 2 || len(dashboards[0].Widgets[0].Metric.Where) != 1 {
+		t.Errorf("%+v, %v", dashboards, err)
+	}
+}
+
+func TestAnErrorNamesThePlaceAndWhatWouldBeRight(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                               "f:1:1: the file is empty",
+		"id: a\ntitel: x\n":              `f:2:1: unknown field "titel" of a dashboard: did you mean title?`,
+		"title: x\n":                     `f:1:1: id: "" can't be a dashboard id`,
+		"id: [a]\n":                      "f:1:5: id should be a text, not a list",
+		"id: a\nrange: soon\n":           "f:2:8: range: time \"soon\" is unknown",
+		"id: a\nwidgets: x\n":            "f:2:10: widgets should be a list",
+		"id: a\nwidgets:\n  - kind: pie": `f:3:11: unknown kind "pie": use one of stat, line`,
+		"id: a\nwidgets:\n  - key: k\n":  "f:3:5: kind is missing",
+		"id: a\nwidgets:\n  - {key: k, kind: stat, measure: mean}":                                   `f:3:35: unknown measure "mean"`,
+		"id: a\nwidgets:\n  - {key: k, kind: stat, measure: ratio, of: [\"x ~ 1\"]}":                 `f:3:47: condition "x ~ 1": unknown operator "~"`,
+		"id: a\nwidgets:\n  - {key: k, kind: bars, measure: count}":                                  "f:3:6: widgets[0].by: is missing",
+		"id: a\nwidgets:\n  - {key: k, kind: bars, measure: count, by: x, limit: many}":              "f:3:56: limit should be a whole number",
+		"id: a\nwidgets:\n  - {key: k, kind: gauge, measure: count, thresholds: [{state: warning}]}": "above is missing",
+		"id: a\nid: b\n":               "id",
+		"id: a\n---\nid: a\n":          `f:3:5: dashboard "a" stands in this file twice`,
+		"id: &x a\n":                   "is not used in dashboards",
+		"id: a\n  b: c\n d":            "not valid YAML",
+		strings.Repeat("[", 10_000):    "nests too deep",
+		strings.Repeat("x", MaxSize+1): "at most",
+	} {
+		_, err := Parse("f", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.80q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+func drawDashboard(t *rapid.T) store.Dashboard {
+	word := rapid.SampledFrom([]string{"a", "status", "my key", "500", "true", "null", "# x", "é\"'", "a: b", "- x", "", "line\nbreak"})
+	d := store.Dashboard{ID: "d-1", Title: word.Draw(t, "title"), Range: rapid.SampledFrom([]string{"", "now-6h"}).Draw(t, "range")}
+	for i := range rapid.IntRange(0, 3).Draw(t, "widgets") {
+		w := store.Widget{Key: store.WidgetKey(fmt.Sprintf("w_%d", i)), Title: word.Draw(t, "title"), Unit: word.Draw(t, "unit"), Width: rapid.IntRange(0, 12).Draw(t, "width")}
+		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		case 0:
+			w.Kind, w.Text = store.TextKind, word.Draw(t, "text")
+		case 1:
+			w.Kind, w.Metric = store.Gauge, store.Metric{Measure: store.Ratio, Event: word.Draw(t, "event")}
+			w.Max = float64(rapid.IntRange(0, 5).Draw(t, "max")) / 4
+			for range rapid.IntRange(1, 2).Draw(t, "of") {
+				c, err := store.ParseCondition(rapid.SampledFrom([]string{"a >= 0.5", `b = "5"`, `"my key" in [x, y]`, `c != ""`}).Draw(t, "condition"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Metric.Of = append(w.Metric.Of, c)
+			}
+			w.Thresholds = []store.Threshold{{Above: 0, State: store.Warning}}
+		case 2:
+			w.Kind, w.Limit = store.Bars, rapid.IntRange(0, 20).Draw(t, "limit")
+			w.Metric = store.Metric{Measure: store.P99, Property: "500", By: "true"}
+		}
+		d.Widgets = append(d.Widgets, w)
+	}
+	return d
+}
+
+func TestWhatIsWrittenReadsBackTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := drawDashboard(t)
+		text, err := YAML(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("x", text)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if len(again) != 1 || !reflect.DeepEqual(again[0], d) {
+			t.Fatalf("got %+v\nwant %+v\n%s", again[0], d, text)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{example, "id: a", `{"id":"a"}`, "a: &x [*x]", "? a\n: b", "!!int x", "- - -", "id: |\n  a\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dashboards, err := Parse("x", data)
+		if err != nil {
+			return
+		}
+		for _, d := range dashboards {
+			text, err := YAML(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := Parse("x", text); err != nil || len(again) != 1 || !reflect.DeepEqual(again[0], d) {
+				t.Fatalf("%q\n%s\n%v", data, text, err)
+			}
+		}
+	})
+}
