@@ -49,7 +49,7 @@ const patience = 30 * time.Second
 
 // site is a data folder with a server on it.
 type site struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	args []string
 	url  string
@@ -97,7 +97,7 @@ const (
 
 // newSite makes a tenant "acme" with a user, a key and the board "web", and
 // serves it.
-func newSite(t *testing.T, args ...string) *site {
+func newSite(t testing.TB, args ...string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), args: args}
 	s.tenant("acme", email)
@@ -249,7 +249,7 @@ func (s *site) readings(client *http.Client) map[string]json.RawMessage {
 // message is one server-sent event.
 type message struct{ event, id, data string }
 
-func (m message) readings(t *testing.T) map[string]json.RawMessage {
+func (m message) readings(t testing.TB) map[string]json.RawMessage {
 	t.Helper()
 	var readings map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(m.data), &readings); err != nil {
@@ -260,19 +260,24 @@ func (m message) readings(t *testing.T) map[string]json.RawMessage {
 
 // reader reads one stream.
 type reader struct {
-	t        *testing.T
+	t        testing.TB
 	status   int
 	header   http.Header
 	messages chan message
 	stop     context.CancelFunc
 }
 
-// open opens a stream of the board and waits for its answer.
+// open opens a stream of the board "web" and waits for its answer.
 func (s *site) open(client *http.Client, query, cursor string) *reader {
+	s.t.Helper()
+	return s.openBoard(client, "web", query, cursor)
+}
+
+func (s *site) openBoard(client *http.Client, board, query, cursor string) *reader {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.t.Cleanup(cancel)
-	r, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/api/stream/dashboard/web?"+query, nil)
+	r, _ := http.NewRequestWithContext(ctx, "GET", s.url+"/api/stream/dashboard/"+board+"?"+query, nil)
 	if cursor != "" {
 		r.Header.Set("Last-Event-ID", cursor)
 	}
