@@ -8,7 +8,7 @@ import (
 func viewBox(width, height int) string { return fmt.Sprintf("0 0 %d %d", width, height) }
 
 // gridClass sets the line of zero apart from the others.
-func gridClass(_ int, v float64) string {
+func gridClass(v float64) string {
 	if v == 0 {
 		return "zero"
 	}

@@ -65,7 +65,7 @@ func widgets() map[string]Widget {
 }
 
 var (
-	beginsWithID = regexp.MustCompile(`^<(section|div|span|p|ul|ol|svg|table) id="[^"]+"`)
+	beginsWithID = regexp.MustCompile(`^<(section|div|span|p|ul|ol|li|svg) id="[^"]+"`)
 	forbidden    = regexp.MustCompile(`(?i)<script|\sstyle=|<img|javascript:|NaN|Inf\b`)
 )
 

@@ -48,19 +48,30 @@ func (w Widget) Parts() []Part {
 	case store.Gauge:
 		return []Part{{w.part("dial"), dial(w)}}
 	case store.Line:
-		return []Part{{w.part("legend"), legend(w)}, {w.part("plot"), plot(w)}}
-	case store.Bars:
-		return []Part{{w.part("rows"), bars(w)}}
-	case store.Table:
-		return []Part{{w.part("rows"), table(w)}}
+		return []Part{
+			{w.part("legend"), legend(w)}, {w.part("scale"), plotScale(w)}, {w.part("grid"), plotGrid(w)}, {w.part("lines"), plotLines(w)},
+			{w.part("now"), plotRunning(w)}, {w.part("times"), plotTimes(w)}, {w.part("summary"), plotSummary(w)},
+		}
 	}
-	return nil
+	var parts []Part
+	for i := range w.rows() {
+		switch id := w.rowPart(i); w.Def.Kind {
+		case store.Bars:
+			parts = append(parts, Part{id, barRow(w, i)})
+		case store.Table:
+			parts = append(parts, Part{id + "-group", tableGroup(w, i)}, Part{id + "-bar", tableBar(w, i)}, Part{id + "-value", tableNumber(w, i)})
+		}
+	}
+	return parts
 }
+
+// rowPart is the id of a row of bars, and begins those of a row of a table.
+func (w Widget) rowPart(i int) string { return w.part(fmt.Sprint("row", i)) }
 
 // Shell differs when anything of the widget outside its parts does.
 func (w Widget) Shell() string {
 	state, crossed := w.state()
-	return fmt.Sprintf("%t %s %v %d %+v", w.empty(), state, crossed, w.Window.Step, w.Def)
+	return fmt.Sprintf("%t %s %v %d %d %+v", w.empty(), state, crossed, w.Window.Step, len(w.rows()), w.Def)
 }
 
 // empty says whether there is nothing to draw.
@@ -179,27 +190,38 @@ var shapes = []string{
 
 // line is one series as it is drawn.
 type line struct {
-	Class   string // colour
-	Shape   string // of its marker
-	Name    string // empty without a grouping
-	Latest  string // last number whose step is over
-	Path    string // the steps that are over
-	Running string // towards the step that is running
-	Mark    *mark  // at the end; nil without a number
+	Class   string   // colour
+	Shape   string   // of its marker
+	Name    string   // empty without a grouping
+	Latest  string   // last number whose step is over
+	Path    string   // the steps that are over
+	Running *running // towards the step that is running; nil without one
+	Mark    *mark    // at the end; nil without a number
 }
+
+// running is the way from the last full step to the running one, as heights.
+type running struct{ From, To string }
 
 type mark struct {
 	Y    string
 	Open bool // the step is still running
 }
 
-// lines are the widget's series as they are drawn, on one scale.
-func (w Widget) lines() (lines []line, s scale, values []float64, width int) {
+// drawing is a widget's series as they are drawn, on one scale.
+type drawing struct {
+	Lines []line
+	Scale scale
+	Ticks []float64 // values with a line across the plot
+	Width int       // of the lines' own coordinates
+}
+
+func (w Widget) drawing() drawing {
 	groups := w.groups()
+	var d drawing
 	var all [][]store.Point
 	for _, g := range groups {
 		all = append(all, g.Points)
-		width = plotWidth(len(g.Points))
+		d.Width = plotWidth(len(g.Points))
 	}
 	low, high, _ := bounds(all...)
 	for _, t := range w.Def.Thresholds {
@@ -207,23 +229,20 @@ func (w Widget) lines() (lines []line, s scale, values []float64, width int) {
 			high = max(high, t.Above)
 		}
 	}
-	s, values = ticks(low, high)
+	d.Scale, d.Ticks = ticks(low, high)
 	for i, g := range groups {
 		l := line{Class: seriesClass(i), Shape: shapes[min(i, len(shapes)-1)], Name: g.Group}
 		l.Latest = figureOf(w.Def, w.current(g.Points), true).String()
-		l.Path = linePath(w.full(g.Points), s, plotHeight)
-		if running := w.running(g.Points); running != nil {
-			if running[0].Valid && running[1].Valid {
-				x := width - stepWidth
-				l.Running = fmt.Sprintf("M%d %dL%d %d", x, s.y(running[0].Value, plotHeight), width, s.y(running[1].Value, plotHeight))
-			}
+		l.Path = linePath(w.full(g.Points), d.Scale, plotHeight)
+		if r := w.running(g.Points); r != nil && r[0].Valid && r[1].Valid {
+			l.Running = &running{d.Scale.percentY(r[0].Value), d.Scale.percentY(r[1].Value)}
 		}
 		if end := g.Points[len(g.Points)-1]; end.Valid {
-			l.Mark = &mark{s.percentY(end.Value), w.Live}
+			l.Mark = &mark{d.Scale.percentY(end.Value), w.Live}
 		}
-		lines = append(lines, l)
+		d.Lines = append(d.Lines, l)
 	}
-	return lines, s, values, width
+	return d
 }
 
 // seriesClass names the colour of a series: six of their own, then one for all others.

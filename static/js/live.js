@@ -207,8 +207,8 @@
     const widget = element.id && element.id.startsWith("widget-") ? widgetOf(element) : null;
     if (!widget) return;
     tellState(widget);
-    // A sparkline moves on with time; that is no change of the number beside it.
-    if (!flashing || element.id.endsWith("--spark") || root.dataset.live !== "live") return;
+    // What only moves on with time is no change to look at.
+    if (!flashing || /--(spark|times|grid|scale|summary)$/.test(element.id) || root.dataset.live !== "live") return;
     const now = Date.now();
     if (now - (flashed.get(widget.id) || 0) < FLASH_INTERVAL && !widget.querySelector(".flash")) return;
     flashed.set(widget.id, now);
