@@ -1,13 +1,14 @@
 package handlers
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"pulseboard/store"
 	"pulseboard/stream"
@@ -99,8 +100,10 @@ func newStreamWriter(w http.ResponseWriter, r *http.Request, metrics *stream.Met
 	s := &streamWriter{control: http.NewResponseController(w), out: w, metrics: metrics}
 	if acceptsGzip(r.Header) {
 		h.Set("Content-Encoding", "gzip")
-		// An error is for levels that do not exist.
-		s.gzip, _ = gzip.NewWriterLevel(w, gzip.BestSpeed)
+		// Without state between writes a stream takes no memory for its compression;
+		// a window of its own would take most of a megabyte. An error is for levels
+		// that do not exist.
+		s.gzip, _ = gzip.NewWriterLevel(w, gzip.StatelessCompression)
 		s.out = s.gzip
 	}
 	w.WriteHeader(http.StatusOK)

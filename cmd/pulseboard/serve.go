@@ -172,8 +172,9 @@ const (
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 8 * time.Second
 	// vanishedTimeout is how long written bytes may stay unacknowledged before a
-	// connection is given up: a reader without a word keeps its place no longer.
-	vanishedTimeout = 30 * time.Second
+	// connection is given up. With a heartbeat every 30 s, a reader that vanished
+	// without a word has then lost its place within a minute.
+	vanishedTimeout = 20 * time.Second
 )
 
 // serveUntil answers requests until ctx ends and then drains.

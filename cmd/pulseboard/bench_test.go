@@ -71,3 +71,33 @@ func (s *site) updateSizes(client *http.Client, board, format string) (full, upd
 	}
 	return full, update / max(1, n)
 }
+
+// BenchmarkThousandViewers measures how long an event takes to a thousand open
+// streams of one dashboard, from before it is posted.
+func BenchmarkThousandViewers(b *testing.B) {
+	const viewers = 1000
+	s := newSite(b, "--cycle", "100ms", "--max-connections-per-user", "2000", "--max-connects-per-minute", "5000")
+	client := s.signIn(email)
+	client.Transport = &http.Transport{DisableCompression: true}
+	streams := make([]*reader, viewers)
+	began := time.Now()
+	for i := range streams {
+		streams[i] = s.open(client, "refresh=live&format=html", "")
+		streams[i].must("metric_update")
+	}
+	connected := time.Since(began)
+	time.Sleep(time.Second) // a quiet time, so that the first event goes out at once
+	var last time.Duration
+	for b.Loop() {
+		posted := time.Now()
+		s.post(signup())
+		for _, stream := range streams {
+			stream.must("metric_update")
+		}
+		last += time.Since(posted)
+		time.Sleep(200 * time.Millisecond) // more than a cycle
+	}
+	b.ReportMetric(0, "ns/op") // the pauses would count
+	b.ReportMetric(float64(connected.Milliseconds()), "ms-to-connect-all")
+	b.ReportMetric(float64(last.Milliseconds())/float64(b.N), "ms-to-last-viewer")
+}
