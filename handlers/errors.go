@@ -112,7 +112,7 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, e *httpError
 		return
 	}
 	s.writePage(w, r, e.Status, views.Error(views.ErrorPage{
-		Page:      s.pageFor(r, http.StatusText(e.Status)),
+		Page:      visitorPage(r, http.StatusText(e.Status)),
 		Status:    e.Status,
 		Message:   e.Message,
 		RequestID: requestID(r.Context()),

@@ -29,7 +29,7 @@ func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.writePage(w, r, http.StatusOK, views.Login(views.LoginPage{
-		Page: s.pageFor(r, "Sign in"),
+		Page: visitorPage(r, "Sign in"),
 		Next: r.URL.Query().Get("next"),
 	}))
 	return nil
@@ -46,7 +46,7 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 		return fail(http.StatusBadRequest, "bad_form", "The form could not be read. Send email and password as form fields.").because(err)
 	}
 	form := views.LoginPage{
-		Page:   s.pageFor(r, "Sign in"),
+		Page:   visitorPage(r, "Sign in"),
 		Email:  r.PostForm.Get("email"),
 		Tenant: r.PostForm.Get("tenant"),
 		Next:   r.PostForm.Get("next"),

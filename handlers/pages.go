@@ -12,11 +12,9 @@ import (
 	"pulseboard/views"
 )
 
-// pageFor gives what every page has. It asks for the account where the request
-// has a session, so that an error page keeps the frame of the page it replaces.
-func (s *Server) pageFor(r *http.Request, title string) views.Page {
-	page := views.Page{Title: title, Theme: themeOf(r)}
-	return page
+// visitorPage gives what a page has that is the same for everybody.
+func visitorPage(r *http.Request, title string) views.Page {
+	return views.Page{Title: title, Theme: themeOf(r)}
 }
 
 // accountPage gives what every page of a signed-in user has.

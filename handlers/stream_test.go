@@ -14,7 +14,7 @@ import (
 	"pulseboard/store/token"
 )
 
-func TestAStreamBeginsWithAHeartbeatAndTheSnapshot(t *testing.T) {
+func TestAStreamBeginsWithTheSnapshotAndAHeartbeat(t *testing.T) {
 	w := newWorld(t)
 	s := w.stream(w.signIn("ann@example.com"), "")
 	for name, want := range map[string]string{"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"} {
@@ -25,15 +25,15 @@ func TestAStreamBeginsWithAHeartbeatAndTheSnapshot(t *testing.T) {
 	if got := s.header.Values("Cache-Control"); len(got) != 1 || got[0] != "no-store" {
 		t.Errorf("Cache-Control is %q", got)
 	}
-	var beat struct{ Timestamp time.Time }
-	must(t, json.Unmarshal([]byte(s.next("heartbeat").data), &beat))
-	if since := time.Since(beat.Timestamp); since < -time.Second || since > time.Minute {
-		t.Errorf("the heartbeat says %s", beat.Timestamp)
-	}
 	var readings map[string]json.RawMessage
 	must(t, json.Unmarshal([]byte(s.next("metric_update").data), &readings))
 	if string(readings["count"]) != "0" || string(readings["pages"]) != "[]" || len(readings) != 3 {
 		t.Errorf("the snapshot is %s", readings)
+	}
+	var beat struct{ Timestamp time.Time }
+	must(t, json.Unmarshal([]byte(s.next("heartbeat").data), &beat))
+	if since := time.Since(beat.Timestamp); since < -time.Second || since > time.Minute {
+		t.Errorf("the heartbeat says %s", beat.Timestamp)
 	}
 	s.next("heartbeat") // and again after the interval
 }

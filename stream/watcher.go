@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"pulseboard/store"
@@ -88,8 +89,9 @@ func (p *Pool) endAll(why Goodbye) {
 }
 
 // Run writes the stream until ctx ends, the pool ends it or write fails: at
-// once a heartbeat and what the reader lacks, then updates, at most one an
-// interval and none without a change, and a heartbeat every beat. A cause of ctx
+// once what the reader lacks and a heartbeat, which so says that the reader is up
+// to date; then updates, at most one an interval and none without a change, and a
+// heartbeat every beat. A cause of ctx
 // that is a [Goodbye] is the stream's last event. write is given whole events and
 // must not return before it is ready for more; its error ends the stream and is
 // returned.
@@ -98,7 +100,7 @@ func (w *Watcher) Run(ctx context.Context, beat time.Duration, write func(events
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
 	first := w.begin()
-	if err := write(append(appendHeartbeat(nil, time.Now()), first.Bytes...)); err != nil {
+	if err := write(appendHeartbeat(slices.Clone(first.Bytes), time.Now())); err != nil {
 		return err
 	}
 	var sent time.Time // when the last update went out

@@ -126,14 +126,14 @@ class LiveSource extends EventTarget {
     }
     if (!(response.headers.get("Content-Type") || "").startsWith("text/event-stream")) return { status: response.status };
     let goodbye = null;
-    let first = true;
+    let caughtUp = false; // what the page lacked comes before the first heartbeat
     const parser = new EventParser((event, data, id) => {
       if (attempt.signal.aborted) return;
       if (id) this.cursor = id;
       if (event === "goodbye") goodbye = JSON.parse(data).reason || "ended";
       const message = new MessageEvent(event, { data, lastEventId: id || "" });
-      message.catchUp = first && event === "metric_update";
-      if (event === "metric_update") first = false;
+      message.catchUp = !caughtUp;
+      if (event === "heartbeat") caughtUp = true;
       this.dispatchEvent(message);
     });
     const reader = response.body.getReader();
@@ -149,8 +149,6 @@ class LiveSource extends EventTarget {
         this.change("live");
       }
       parser.feed(decoder.decode(value, { stream: true }));
-      // A heartbeat opens every stream. If it came alone, no catch-up follows.
-      first = false;
     }
   }
 

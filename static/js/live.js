@@ -64,7 +64,7 @@
 
   source.addEventListener("heartbeat", () => {
     fresh();
-    // It comes with what the page lacked, or says that it lacked nothing.
+    // It follows what the page lacked, or says that it lacked nothing.
     if (once) setTimeout(finishOnce, 0);
   });
   source.addEventListener("metric_update", (e) => {
