@@ -11,6 +11,10 @@ import (
 	"pulseboard/views"
 )
 
+// shortestSilence is the least time without a byte after which a page takes its
+// stream for lost.
+const shortestSilence = 45 * time.Second
+
 // pollSeconds is how often the page reloads where it cannot stream.
 const pollSeconds = 30
 
@@ -81,6 +85,7 @@ func (s *Server) boardPage(r *http.Request, view store.View) (views.BoardPage, e
 		StreamURL: "/api/stream/dashboard/" + url.PathEscape(string(view.Dashboard)) +
 			"?" + viewQuery(view).Encode(),
 		AsOf:        time.Now(),
+		Silence:     max(shortestSilence, s.Heartbeat*3/2), // a heartbeat may be late, but not by half
 		Past:        past(view.Range, time.Now()),
 		Kiosk:       query.Has("kiosk") && query.Get("kiosk") != "false",
 		Polling:     query.Has("poll"),

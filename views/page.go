@@ -81,7 +81,8 @@ type BoardPage struct {
 	Cursor      string // id of the state that the page shows
 	StreamURL   string
 	AsOf        time.Time
-	Past        bool // the range lies in the past, so nothing changes
+	Silence     time.Duration // without a byte for so long, a stream is taken for lost
+	Past        bool          // the range lies in the past, so nothing changes
 	Vars        []VariableChoice
 	Kiosk       bool
 	Polling     bool // the page reloads itself instead of streaming

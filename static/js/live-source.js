@@ -9,7 +9,6 @@
 "use strict";
 
 const CONNECT_TIMEOUT = 10_000;  // ms until an answer must have begun
-const SILENCE_TIMEOUT = 45_000;  // ms without a byte: longer than a heartbeat takes to come
 const BACKOFF = [1, 2, 4, 8, 16, 30]; // s before each try; the last one repeats
 const JITTER = 0.1;              // of the delay, so that many screens don't come at once
 const FAILURES_TO_DISCONNECTED = 5; // tries in a row that failed
@@ -72,12 +71,14 @@ class EventParser {
 
 class LiveSource extends EventTarget {
   // url: gives the address to connect to; headers: gives headers; both are asked
-  // anew for each try. cursor: id of the state that the page shows.
-  constructor({ url, headers, cursor }) {
+  // anew for each try. cursor: id of the state that the page shows. silence: ms
+  // without a byte after which the connection is given up.
+  constructor({ url, headers, cursor, silence }) {
     super();
     this.makeURL = url;
     this.makeHeaders = headers;
     this.cursor = cursor;
+    this.silence = silence;
     this.readyState = 0;
     this.failures = 0; // tries in a row that brought nothing
     this.phase = "idle";
@@ -142,7 +143,7 @@ class LiveSource extends EventTarget {
       const { done, value } = await reader.read();
       if (done) return { final: goodbye };
       if (attempt.signal.aborted) return {};
-      this.arm(attempt, SILENCE_TIMEOUT);
+      this.arm(attempt, this.silence);
       if (this.phase !== "live") {
         this.failures = 0;
         this.readyState = 1;

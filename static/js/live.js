@@ -33,6 +33,7 @@
 
   const source = new LiveSource({
     cursor: board.dataset.cursor,
+    silence: Number(board.dataset.silence),
     url() {
       const url = new URL(streamURL, location.href);
       url.searchParams.set("format", "html");
