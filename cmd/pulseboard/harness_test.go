@@ -76,9 +76,11 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// Its range has steps of a week, so that no test sees a window slide on.
 const webBoard = `
 id: web
 title: Web traffic
+range: now-800d
 variables:
   - {name: host, property: host}
 widgets:
