@@ -83,6 +83,7 @@ func TestAnErrorNamesThePlaceAndWhatWouldBeRight(t *testing.T) {
 		"id: a\n---\nid: a\n":          `f:3:5: dashboard "a" stands in this file twice`,
 		"id: &x a\n":                   "is not used in dashboards",
 		"id: a\n  b: c\n d":            "not valid YAML",
+		strings.Repeat("- ", 10_000):   "nests too deep",
 		strings.Repeat("[", 10_000):    "nests too deep",
 		strings.Repeat("x", MaxSize+1): "at most",
 	} {
