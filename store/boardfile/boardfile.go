@@ -109,7 +109,7 @@ func (r *reader) widget(n *node) store.Widget {
 	}
 	for _, t := range r.list(n, "thresholds") {
 		r.fields(t, "a threshold", "above", "state")
-		if t.child("above") == nil {
+		if r.value(t, "above") == nil {
 			r.fail(t.errorf("above is missing: a threshold needs the number it stands at"))
 		}
 		state := store.State(r.word(t, "state", []string{string(store.Warning), string(store.Critical)}))

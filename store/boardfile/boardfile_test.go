@@ -58,7 +58,7 @@ func TestTheExampleOfTheContractIsRead(t *testing.T) {
 }
 
 func TestJSONAndSeveralDocumentsAreRead(t *testing.T) {
-	dashboards, err := Parse("x", []byte(`{"id":"a","widgets":[{"key":"n","kind":"stat","measure":"count","where":"status = 1"}]}`+"\n---\nid: b\n"))
+	dashboards, err := Parse("x", []byte("\ufeff"+`{"id":"a","widgets":[{"key":"n","kind":"stat","measure":"count","where":"status = 1"}]}`+"\n---\nid: b\n"))
 	if err != nil || len(dashboards) != 2 || len(dashboards[0].Widgets[0].Metric.Where) != 1 {
 		t.Errorf("%+v, %v", dashboards, err)
 	}
@@ -79,12 +79,16 @@ func TestAnErrorNamesThePlaceAndWhatWouldBeRight(t *testing.T) {
 		"id: a\nwidgets:\n  - {key: k, kind: bars, measure: count}":                                  "f:3:6: widgets[0].by: is missing",
 		"id: a\nwidgets:\n  - {key: k, kind: bars, measure: count, by: x, limit: many}":              "f:3:56: limit should be a whole number",
 		"id: a\nwidgets:\n  - {key: k, kind: gauge, measure: count, thresholds: [{state: warning}]}": "above is missing",
-		"id: a\nid: b\n":               "id",
-		"id: a\n---\nid: a\n":          `f:3:5: dashboard "a" stands in this file twice`,
-		"id: &x a\n":                   "is not used in dashboards",
-		"id: a\n  b: c\n d":            "not valid YAML",
-		strings.Repeat("- ", 10_000):   "nests too deep",
-		strings.Repeat("[", 10_000):    "nests too deep",
+		"id: a\nid: b\n":              "id",
+		"id: a\n---\nid: a\n":         `f:3:5: dashboard "a" stands in this file twice`,
+		"id: &x a\n":                  "is not used in dashboards",
+		"id: a\n  b: c\n d":           "not valid YAML",
+		strings.Repeat("- ", 10_000):  "nests too deep",
+		strings.Repeat("[", 10_000):   "nests too deep",
+		strings.Repeat("- ", 300_000): "nests too deep",
+		strings.Repeat("? ", 300_000): "nests too deep",
+		"id: a\ntitle: \xff\n":        "f:2:1: the line is not valid UTF-8",
+		"id: a\nwidgets:\n  - {key: k, kind: stat, measure: count, thresholds: [{above: null, state: warning}]}": "above is missing",
 		strings.Repeat("x", MaxSize+1): "at most",
 	} {
 		_, err := Parse("f", []byte(text))
@@ -95,8 +99,13 @@ func TestAnErrorNamesThePlaceAndWhatWouldBeRight(t *testing.T) {
 	}
 }
 
+// awkward are texts that a careless writer of YAML gets wrong.
+var awkward = []string{"", "a", "my key", "500", "1_000", "0x1f", "1e3", "true", "null", "~", "# x", "é\"'", "a: b", "- x", "|", "{{", "@x", "%d", ".inf", "<<",
+	"---", "...", "2026-02-09", " a ", "\ta", "\t!", "line\nbreak", "a\n\nb\n", "a\n\n", "\n a\n", "a \nb", "\u0000", "\r\n", "\u2028", "\ufeff", strings.Repeat("[", 3*maxDepth)}
+
 func drawDashboard(t *rapid.T) store.Dashboard {
-	word := rapid.SampledFrom([]string{"a", "status", "my key", "500", "true", "null", "# x", "é\"'", "a: b", "- x", "", "line\nbreak"})
+	word := rapid.OneOf(rapid.SampledFrom(awkward), rapid.String(), rapid.StringMatching(`[ \n#:\-\[\]{}"'|>&*!%a-c0-2\t]{0,12}`),
+		rapid.StringMatching(`[a-c#:-][ \na-c#:-]{0,20}[a-c\n]`))
 	d := store.Dashboard{ID: "d-1", Title: word.Draw(t, "title"), Range: rapid.SampledFrom([]string{"", "now-6h"}).Draw(t, "range")}
 	for i := range rapid.IntRange(0, 3).Draw(t, "widgets") {
 		w := store.Widget{Key: store.WidgetKey(fmt.Sprintf("w_%d", i)), Title: word.Draw(t, "title"), Unit: word.Draw(t, "unit"), Width: rapid.IntRange(0, 12).Draw(t, "width")}
@@ -105,7 +114,7 @@ func drawDashboard(t *rapid.T) store.Dashboard {
 			w.Kind, w.Text = store.TextKind, word.Draw(t, "text")
 		case 1:
 			w.Kind, w.Metric = store.Gauge, store.Metric{Measure: store.Ratio, Event: word.Draw(t, "event")}
-			w.Max = float64(rapid.IntRange(0, 5).Draw(t, "max")) / 4
+			w.Max = rapid.Float64().Draw(t, "max")
 			for range rapid.IntRange(1, 2).Draw(t, "of") {
 				c, err := store.ParseCondition(rapid.SampledFrom([]string{"a >= 0.5", `b = "5"`, `"my key" in [x, y]`, `c != ""`}).Draw(t, "condition"))
 				if err != nil {
@@ -113,7 +122,7 @@ func drawDashboard(t *rapid.T) store.Dashboard {
 				}
 				w.Metric.Of = append(w.Metric.Of, c)
 			}
-			w.Thresholds = []store.Threshold{{Above: 0, State: store.Warning}}
+			w.Thresholds = []store.Threshold{{Above: rapid.Float64().Draw(t, "above"), State: store.Warning}}
 		case 2:
 			w.Kind, w.Limit = store.Bars, rapid.IntRange(0, 20).Draw(t, "limit")
 			w.Metric = store.Metric{Measure: store.P99, Property: "500", By: "true"}
@@ -147,6 +156,10 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dashboards, err := Parse("x", data)
 		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Line < 1 || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%q gives %v", data, err)
+			}
 			return
 		}
 		for _, d := range dashboards {

@@ -1,16 +1,19 @@
 package boardfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // nodeKind is what a node of a file holds.
@@ -31,7 +34,7 @@ var kindNames = [...]string{"nothing", "a text", "a number", "true or false", "a
 type node struct {
 	kind         nodeKind
 	line, column int
-	text         string // of a text; of a number, as written
+	text         string // of a text; of a number or a boolean, as written
 	number       float64
 	items        []*node
 	keys         []string // of a map, in order; items are the values
@@ -46,10 +49,14 @@ func parseDocuments(data []byte) ([]*node, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the file has %d bytes: at most %d are read", len(data), MaxSize)
 	}
-	if open := deepest(data); open > maxDepth {
-		return nil, fmt.Errorf("the file nests too deep")
+	if err := checkUTF8(data); err != nil {
+		return nil, err
 	}
-	file, err := parser.ParseBytes(data, 0)
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
+	if err := checkDepth(tokens); err != nil {
+		return nil, err
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return nil, syntaxError(err)
 	}
@@ -72,37 +79,54 @@ func parseDocuments(data []byte) ([]*node, error) {
 	return documents, nil
 }
 
-// nesting finds lines that nest by dashes or by indentation deeper than any text
-// of a dashboard: the parser takes memory with the square of that.
-var nesting = regexp.MustCompile(`(?m)^(?: {1000}|(?: *[-?] ){1000})`)
-
-// deepest counts the brackets that stand open at once, before a parser that
-// recurses sees them. Lines that nest in other ways count as too deep.
-func deepest(data []byte) int {
-	if nesting.Match(data) {
-		return maxDepth + 1
-	}
-	open, most := 0, 0
-	for _, c := range data {
-		switch c {
-		case '[', '{':
-			open++
-			most = max(most, open)
-		case ']', '}':
-			open = max(0, open-1)
+func checkUTF8(data []byte) error {
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return &Error{Line: i + 1, Column: 1, Message: "the line is not valid UTF-8: save the file as UTF-8"}
 		}
 	}
-	return most
+	return nil
+}
+
+// maxColumn bounds indentation: the parser takes memory with the square of it.
+const maxColumn = 1_000
+
+// checkDepth refuses what nests too deep before a parser that recurses sees it:
+// by brackets, by dashes and question marks in one line, or by indentation.
+func checkDepth(tokens token.Tokens) error {
+	line, dashes, open := 0, 0, 0
+	for _, t := range tokens {
+		first := t.Position.Line != line
+		if first {
+			line, dashes = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open++
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		case token.SequenceEntryType, token.MappingKeyType:
+			dashes++
+		}
+		if open+dashes > maxDepth || (first && open == 0 && t.Position.Column > maxColumn) {
+			return &Error{Line: line, Column: t.Position.Column, Message: "this nests too deep"}
+		}
+	}
+	return nil
 }
 
 func syntaxError(err error) error {
 	var ye yaml.Error
 	if errors.As(err, &ye) && ye.GetToken() != nil {
 		position := ye.GetToken().Position
-		return &Error{Line: position.Line, Column: position.Column, Message: "not valid YAML: " + ye.GetMessage()}
+		return &Error{Line: position.Line, Column: position.Column, Message: "not valid YAML: " + firstLine(ye.GetMessage())}
 	}
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return fmt.Errorf("not valid YAML: %s", first)
+	return fmt.Errorf("not valid YAML: %s", firstLine(err.Error()))
+}
+
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(s, "\n")
+	return first
 }
 
 // convert makes a node of the parser's. What dashboards have no use for, such as
@@ -118,7 +142,7 @@ func convert(from ast.Node, depth int) (*node, error) {
 	switch from := from.(type) {
 	case *ast.NullNode:
 	case *ast.BoolNode:
-		n.kind, n.text = boolNode, strconv.FormatBool(from.Value)
+		n.kind, n.text = boolNode, from.GetToken().Value
 	case *ast.StringNode:
 		n.kind, n.text = textNode, from.Value
 	case *ast.LiteralNode:

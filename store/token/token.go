@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ const (
 	maxLength    = 8 << 10 // bytes of a token
 	maxAncestors = 32
 	// clockSkew is how far the clock of a host that signs tokens may be ahead.
+	// It lengthens no token: exp holds to the second.
 	clockSkew = time.Minute
 )
 
@@ -60,16 +63,19 @@ type wireClaims struct {
 type values []string
 
 func (v *values) UnmarshalJSON(data []byte) error {
-	var one string
-	if json.Unmarshal(data, &one) == nil {
-		*v = values{one}
+	var one *string // pointers, for null is no text
+	if json.Unmarshal(data, &one) == nil && one != nil {
+		*v = values{*one}
 		return nil
 	}
-	var many []string
-	if err := json.Unmarshal(data, &many); err != nil {
+	var many []*string
+	if json.Unmarshal(data, &many) != nil || len(many) == 0 || slices.Contains(many, nil) {
 		return errors.New("a pinned variable must be a text or a list of texts")
 	}
-	*v = many
+	*v = nil
+	for _, text := range many {
+		*v = append(*v, *text)
+	}
 	return nil
 }
 
@@ -126,9 +132,14 @@ func Verify(text string, now time.Time, lookup Lookup) (Claims, error) {
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithAudience(Audience),
 		jwt.WithExpirationRequired(),
+		jwt.WithLeeway(clockSkew),
+		jwt.WithStrictDecoding(), // else a signature could end in another letter
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
 	_, err := parser.ParseWithClaims(text, &wire, func(t *jwt.Token) (any, error) {
+		if _, ok := t.Header["crit"]; ok {
+			return nil, errors.New("its header has critical extensions, and none is known") // RFC 7515, 4.1.11
+		}
 		kid, _ := t.Header["kid"].(string)
 		slug, secret, err := lookup(kid)
 		owner, lookupErr = slug, err
@@ -151,6 +162,9 @@ func Verify(text string, now time.Time, lookup Lookup) (Claims, error) {
 func (wire wireClaims) claims(owner store.Slug, now time.Time) (Claims, error) {
 	if wire.Issuer != string(owner) {
 		return Claims{}, fmt.Errorf("iss %q does not own the secret", wire.Issuer)
+	}
+	if !now.Before(wire.ExpiresAt.Time) {
+		return Claims{}, fmt.Errorf("expired at %s", wire.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	if wire.ExpiresAt.After(now.Add(MaxLife + clockSkew)) {
 		return Claims{}, fmt.Errorf("exp is more than %s ahead", MaxLife)
@@ -177,9 +191,6 @@ func (wire wireClaims) claims(owner store.Slug, now time.Time) (Claims, error) {
 		c.IssuedAt = wire.IssuedAt.Time
 	}
 	for name, v := range wire.Vars {
-		if len(v) == 0 {
-			return Claims{}, fmt.Errorf("variable %q is pinned to nothing", name)
-		}
 		c.Vars[name] = v
 	}
 	for _, text := range wire.Ancestors {
@@ -211,8 +222,10 @@ func ParseOrigin(s string) (string, error) {
 	} else if !hostPattern.MatchString(host) {
 		return "", bad
 	}
-	if strings.HasSuffix(u.Host, ":") {
-		return "", bad
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", bad
+		}
 	}
 	return u.Scheme + "://" + u.Host, nil
 }

@@ -93,6 +93,12 @@ func TestWhateverIsWrongMakesATokenInvalid(t *testing.T) {
 		"odd dashboard":     with("dashboard", "../x"),
 		"odd vars":          with("vars", map[string]any{"a": 1}),
 		"empty vars":        with("vars", map[string]any{"a": []string{}}),
+		"null vars":         with("vars", map[string]any{"a": nil}),
+		"null among vars":   with("vars", map[string]any{"a": []any{"x", nil}}),
+		"expires now":       with("exp", now.Unix()),
+		"exp beyond time":   with("exp", 1e300),
+		"exp as a text":     with("exp", "tomorrow"),
+		"not yet valid":     with("nbf", now.Add(time.Hour).Unix()),
 		"odd ancestor":      with("ancestors", []string{"https://a.example/; script-src *"}),
 		"any ancestor":      with("ancestors", []string{"*"}),
 	} {
@@ -110,10 +116,65 @@ func TestOrigins(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://Example.com": "https://example.com", "http://localhost:3000/": "http://localhost:3000", "https://[::1]:8443": "https://[::1]:8443",
 		"https://a.example/path": "", "https://*.example": "", "ftp://a.example": "", "a.example": "", "https://": "", "https://u@a.example": "",
-		"https://a.example?x": "", "https://a.example#x": "", "https://a b": "", "https://a.example;": "", "'self'": "", "https://a.example:": "", "https://a..example'": "",
+		"https://a.example?x": "", "https://a.example#x": "", "https://a b": "", "https://a.example;": "", "'self'": "", "https://a.example:": "", "https://a.example:0": "", "https://a.example:65536": "", "https://a.example:x": "", "https://a..example'": "",
 	} {
 		if got, err := ParseOrigin(text); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q is %q, %v", text, got, err)
 		}
 	}
+}
+
+// The last letter of a signature carries bits that no decoder looks at, unless
+// it is strict.
+func TestNoLetterOfATokenCanChange(t *testing.T) {
+	good := sign(t, jwt.SigningMethodHS256, secret, "k1", jwt.MapClaims{"iss": "acme", "aud": "pulseboard", "dashboard": "web", "exp": now.Add(time.Hour).Unix()})
+	for i := range good {
+		for _, c := range []byte("ABCQg_.") {
+			if good[i] == c {
+				continue
+			}
+			if _, err := Verify(good[:i]+string(c)+good[i+1:], now, lookup); !errors.Is(err, ErrInvalid) {
+				t.Fatalf("letter %d as %c: %v", i, c, err)
+			}
+		}
+	}
+}
+
+// A host whose clock is a little ahead signs tokens that begin in our future.
+func TestAClockALittleAheadIsForgiven(t *testing.T) {
+	claims := jwt.MapClaims{"iss": "acme", "aud": "pulseboard", "dashboard": "web", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix() + 30, "nbf": now.Unix() + 30}
+	if _, err := Verify(sign(t, jwt.SigningMethodHS256, secret, "k1", claims), now, lookup); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnknownCriticalExtensionsAreRefused(t *testing.T) {
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "acme", "aud": "pulseboard", "dashboard": "web", "exp": now.Add(time.Hour).Unix()})
+	token.Header["kid"], token.Header["crit"] = "k1", []string{"b64"}
+	text, err := token.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(text, now, lookup); !errors.Is(err, ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+func FuzzOrigin(f *testing.F) {
+	for _, s := range []string{"https://a.example:8443", "http://[::1]", "https://a; script-src *", "https://a'\"", "https://a\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		origin, err := ParseOrigin(s)
+		if err != nil {
+			return
+		}
+		_, host, _ := strings.Cut(origin, "://")
+		if strings.ContainsAny(host, " \t\r\n;,'\"*<>/\\?#@") {
+			t.Fatalf("%q gives %q", s, origin)
+		}
+		if again, err := ParseOrigin(origin); err != nil || again != origin {
+			t.Fatalf("%q gives %q, and that %q, %v", s, origin, again, err)
+		}
+	})
 }
