@@ -67,6 +67,10 @@ func asHTTPError(err error) *httpError {
 	switch {
 	case errors.As(err, &he):
 		return he
+	case errors.As(err, &refusal) && refusal.Reason == "server":
+		e := fail(http.StatusServiceUnavailable, "server_full", "%s.", sentence(refusal.Error()))
+		e.RetryAfter = refusal.RetryAfter
+		return e
 	case errors.As(err, &refusal):
 		e := fail(http.StatusTooManyRequests, "too_many_"+refusal.Reason, "%s.", sentence(refusal.Error()))
 		e.RetryAfter = refusal.RetryAfter

@@ -66,6 +66,7 @@ func newWorld(t *testing.T) *world {
 		Registry:  prometheus.NewRegistry(),
 		Cycle:     100 * time.Millisecond,
 		Heartbeat: time.Second,
+		Capacity:  1000,
 		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 60},
 		Metrics:   true,
 		Build:     handlers.Build{Version: "v1", Commit: "c", Go: "go"},

@@ -26,6 +26,7 @@ type Config struct {
 	Cycle     time.Duration // the shortest time between two updates of a view
 	Heartbeat time.Duration
 	Limits    stream.Limits // of one viewer
+	Capacity  int           // streams that the server has room for
 	TLS       bool          // cookies are Secure
 	Metrics   bool          // /metrics is served beside the rest
 	Build     Build
@@ -59,10 +60,14 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
 	}
 	metrics := stream.NewMetrics(c.Registry)
+	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
+	if err := hub.UseWriters(); err != nil {
+		return nil, fmt.Errorf("start the writers of streams: %w", err)
+	}
 	return &Server{
 		Config:   c,
-		hub:      stream.NewHub(c.Store, render, c.Cycle, c.Log, metrics),
-		roster:   stream.NewRoster(c.Limits),
+		hub:      hub,
+		roster:   stream.NewRoster(c.Limits, c.Capacity),
 		streams:  metrics,
 		events:   newEventMetrics(c.Registry),
 		sessions: newSessions(c.Store, c.TLS),
@@ -140,6 +145,7 @@ func (s *Server) syncHub(ctx context.Context) {
 func (s *Server) Drain(ctx context.Context) {
 	s.draining.Store(true)
 	s.roster.Drain(ctx)
+	s.hub.Close()
 }
 
 // Handler is the server's handler of all addresses.

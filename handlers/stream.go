@@ -1,14 +1,12 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"pulseboard/store"
 	"pulseboard/stream"
@@ -17,7 +15,9 @@ import (
 // writeTimeout is how long a reader may take nothing before its stream is closed.
 const writeTimeout = 30 * time.Second
 
-// getStream streams a view's updates for as long as the reader stays.
+// getStream streams a view's updates for as long as the reader stays. Over plain
+// HTTP/1 it hands the connection over and returns; over HTTP/2 or TLS its
+// goroutine stays with the stream.
 func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	id := store.DashboardID(r.PathValue("id"))
 	a, err := s.audience(r, id)
@@ -38,32 +38,55 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 			return badRequest(err)
 		}
 	}
+	packed := acceptsGzip(r.Header)
+	streamHeader(w.Header(), packed)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	a.entry.Screen = query.Get("screen")
-	ctx, leave, err := s.roster.Enter(r.Context(), a.entry, a.wider)
+	place, err := s.roster.Enter(a.entry, a.wider)
 	if err != nil {
 		var refusal *stream.Refusal
 		if errors.As(err, &refusal) {
 			s.streams.Refusals.WithLabelValues(refusal.Reason).Inc()
 		}
-		return err
+		return unstreamed(w, err)
 	}
-	defer leave()
-	if !a.expires.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, a.expires, stream.Expired)
-		defer cancel()
-	}
-	pool, err := s.hub.Open(ctx, view)
+	pool, err := s.hub.Open(r.Context(), view)
 	if err != nil {
-		return err
+		place.Leave()
+		return unstreamed(w, err)
 	}
-	defer pool.Release()
-	watcher := pool.Watch(format, a.cadence, cursorOf(r))
-	out := newStreamWriter(w, r, s.streams)
-	err = watcher.Run(ctx, s.Heartbeat, out.write)
-	out.close()
-	requestLog(r.Context(), s.Log).Debug("stream ended", "view", view.Key(), "cause", err)
+	o := &openStream{place: place, pool: pool, watcher: pool.Watch(format, packed, a.cadence, cursorOf(r))}
+	if !a.expires.IsZero() {
+		o.expiry = time.AfterFunc(time.Until(a.expires), func() { o.end(stream.Expired) })
+	}
+	if s.handOver(w, r, o) {
+		return nil
+	}
+	defer o.close()
+	cause := o.serve(w, r, s.streams)
+	requestLog(r.Context(), s.Log).Debug("stream ended", "view", view.Key(), "cause", cause)
 	return nil
+}
+
+// streamHeader sets the fields of a stream's answer.
+func streamHeader(h http.Header, packed bool) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
+	h.Add("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
+	if packed {
+		h.Set("Content-Encoding", "gzip")
+	}
+}
+
+// unstreamed takes back what streamHeader set, for an answer that is no stream.
+func unstreamed(w http.ResponseWriter, err error) error {
+	w.Header().Del("Content-Encoding")
+	w.Header().Del("X-Accel-Buffering")
+	return err
 }
 
 // formatOf chooses the format of a stream: as asked for, else by what the
@@ -83,54 +106,71 @@ func formatOf(format, accept string) (stream.Format, error) {
 	return 0, fail(http.StatusBadRequest, "bad_request", "Format %q is unknown: use json or html.", format)
 }
 
-// streamWriter writes events to one connection, each readable at once.
-type streamWriter struct {
-	control *http.ResponseController
-	out     io.Writer
-	gzip    *gzip.Writer // nil when the reader does not accept it
-	metrics *stream.Metrics
+// openStream is what is held for a stream while it is open.
+type openStream struct {
+	place   *stream.Place
+	pool    *stream.Pool
+	watcher *stream.Watcher
+	expiry  *time.Timer // of its token
 }
 
-func newStreamWriter(w http.ResponseWriter, r *http.Request, metrics *stream.Metrics) *streamWriter {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold the events back
-	h.Add("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
-	s := &streamWriter{control: http.NewResponseController(w), out: w, metrics: metrics}
-	if acceptsGzip(r.Header) {
-		h.Set("Content-Encoding", "gzip")
-		// Without state between writes a stream takes no memory for its compression;
-		// a window of its own would take most of a megabyte. An error is for levels
-		// that do not exist.
-		s.gzip, _ = gzip.NewWriterLevel(w, gzip.StatelessCompression)
-		s.out = s.gzip
+// end ends the stream: see [stream.Watcher.End].
+func (o *openStream) end(why error) { o.watcher.End(why) }
+
+func (o *openStream) close() {
+	if o.expiry != nil {
+		o.expiry.Stop()
 	}
+	o.watcher.Close()
+	o.pool.Release()
+	o.place.Leave()
+}
+
+// handOver takes the connection from net/http and gives it to the hub's writers.
+// It says false when that can't be; then nothing happened.
+func (s *Server) handOver(w http.ResponseWriter, r *http.Request, o *openStream) bool {
+	if r.ProtoMajor != 1 || r.TLS != nil || !s.hub.Writes() {
+		return false
+	}
+	conn, rest, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	_ = rest.Flush() // nothing is in it: no byte of the answer was written yet
+	if !o.watcher.Attach(conn, responseHead(w.Header()), func(error) { o.close() }) {
+		conn.Close()
+		o.close()
+		return true
+	}
+	o.place.Bind(o.end)
+	return true
+}
+
+// responseHead writes the head of an answer whose body ends with the connection,
+// which HTTP/1.0 clients and proxies understand too (RFC 9112, 6.3).
+func responseHead(h http.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\nDate: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n")
+	_ = h.Write(&b) // a buffer takes everything
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// serve writes the stream through net/http until it ends, and gives the cause.
+func (o *openStream) serve(w http.ResponseWriter, r *http.Request, metrics *stream.Metrics) error {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	o.place.Bind(cancel)
+	control := http.NewResponseController(w)
 	w.WriteHeader(http.StatusOK)
-	return s
-}
-
-func (s *streamWriter) write(events []byte) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	if _, err := s.out.Write(events); err != nil {
-		return err
-	}
-	if s.gzip != nil {
-		if err := s.gzip.Flush(); err != nil {
+	return o.watcher.Run(ctx, func(events []byte) error {
+		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return err
 		}
-	}
-	s.metrics.Sent.Inc()
-	s.metrics.SentBytes.Add(float64(len(events)))
-	return s.control.Flush()
-}
-
-// close ends the compressed form; the connection is net/http's to end.
-func (s *streamWriter) close() {
-	if s.gzip != nil {
-		_ = s.control.SetWriteDeadline(time.Now().Add(time.Second))
-		_ = s.gzip.Close() // a reader that went away is no error of ours
-	}
+		if _, err := w.Write(events); err != nil {
+			return err
+		}
+		metrics.Wrote(len(events))
+		return control.Flush()
+	})
 }

@@ -4,18 +4,24 @@
 // # From a commit to a watcher
 //
 // A [Hub] holds one [Pool] a view: tenant, dashboard, range and variables.
-// [Hub.Announce] says, after the commit, that a tenant's data moved on. A
-// watched pool then refreshes: it reads the events it has not folded, compares
-// readings, renders the widgets that changed, writes durably when each widget
-// last changed, and only then tells its watchers. A pool refreshes because of
-// announcements at most once a cycle, however many events come and however many
-// people watch; after a quiet cycle it does so at once.
+// [Hub.Announce] says, after the commit, that a tenant's data moved on. A watched
+// pool refreshes when some of its watchers may be sent something: it reads the
+// events it has not folded, compares readings, renders the widgets that changed,
+// writes durably when each last changed, and only then makes the result, a
+// rendition, the current one. However many events come and however many people
+// watch, that happens at most once in the shortest cadence the view is watched at;
+// after a quiet time it happens at once.
 //
-// A [Watcher] is one open stream. Its whole state is one number, the id of the
-// state it has. When it may send, it asks the pool for the difference between
-// that and now. The answer is a [Frame], encoded once for all watchers that ask
-// the same. So a slow reader has no queue that could grow: while it is busy the
-// pool moves on, and its next frame is made of the newest readings.
+// A [Watcher] is one open stream. What its reader has is one number, the id of a
+// rendition, and every later rendition gives the difference to it, encoded once
+// for all who ask the same. Watchers of the same cadence are a lane: they get
+// their updates and heartbeats at the same moments, as turns, and so the same
+// bytes, compressed once too (see package chain). A watcher that missed a turn, for
+// its reader was slow, has no queue that could grow: it gets the difference between
+// what its reader has and the newest turn, and is one of all again.
+//
+// Connections over plain HTTP/1 are written by a few writers (see package wire),
+// others each by its goroutine in [Watcher.Run]; both ask [Watcher.Next].
 //
 // # What is promised
 //
@@ -24,12 +30,15 @@
 //     that comes back with a cursor gets every widget that changed since; one whose
 //     cursor the view did not issue gets a snapshot.
 //   - Watchers never wait for each other. A pool waits for nothing but the store.
+//   - A heartbeat is sent only to readers that have all that their cadence allows;
+//     the first follows what a stream begins with.
 //
 // # Locks
 //
 // Hub.mu guards the map of pools and the heads; it is never held while reading
-// the store. Pool.mu guards one view and is held during its refresh, so those who
-// want that view wait for the refresh, and get its result. The order is Pool.mu
-// before Hub.mu; nobody takes a Pool.mu while holding Hub.mu. [Roster] has a lock
-// of its own, held for map operations only.
+// the store. Pool.mu is held during a refresh, so those who want the view wait for
+// it, and get its result. Pool.lanesMu guards lanes and watchers and is held for
+// moments. The order is Pool.mu, Pool.lanesMu, Hub.mu, then those of the writers.
+// What watchers read while they write, renditions and turns, never changes once it
+// is published. [Roster] has a lock of its own, held for map operations only.
 package stream

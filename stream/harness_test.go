@@ -2,9 +2,11 @@ package stream
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -132,7 +134,7 @@ func draw(w store.Widget, r store.WidgetReading, _ store.Window, _ bool) (Fragme
 
 // newHub makes a hub over a shelf, as a server that starts does.
 func newHub(s *shelf, cycle time.Duration) *Hub {
-	h := NewHub(s, draw, cycle, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	h := NewHub(s, draw, cycle, 30*time.Second, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 	_ = h.Sync(context.Background()) // a shelf's heads can be read
 	return h
 }
@@ -150,6 +152,7 @@ type client struct {
 	t       *testing.T
 	format  Format
 	cadence store.Cadence
+	packed  bool
 
 	mu       sync.Mutex
 	cursor   string
@@ -160,6 +163,8 @@ type client struct {
 	beats    []time.Time
 	events   []string // names of all events
 	delay    time.Duration
+	raw      []byte // of the open stream, when it is packed
+	read     int    // bytes of it that were unpacked
 
 	stop context.CancelCauseFunc
 	done chan error
@@ -180,12 +185,13 @@ func (c *client) open(h *Hub) {
 		time.Sleep(time.Second)
 		pool, err = h.Open(context.Background(), view())
 	}
+	c.raw, c.read = nil, 0
 	ctx, stop := context.WithCancelCause(context.Background())
 	c.stop, c.done = stop, make(chan error, 1)
-	w := pool.Watch(c.format, c.cadence, c.cursor)
+	w := pool.Watch(c.format, c.packed, c.cadence, c.cursor)
 	go func() {
 		defer pool.Release()
-		c.done <- w.Run(ctx, 30*time.Second, c.write)
+		c.done <- w.Run(ctx, c.write)
 	}()
 }
 
@@ -202,6 +208,9 @@ func (c *client) write(events []byte) error {
 	time.Sleep(delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.packed {
+		events = c.unpack(events)
+	}
 	for _, e := range parse(c.t, string(events)) {
 		c.events = append(c.events, e.name)
 		switch e.name {
@@ -218,6 +227,23 @@ func (c *client) write(events []byte) error {
 		}
 	}
 	return nil
+}
+
+// unpack gives what is new in a packed stream after these bytes.
+func (c *client) unpack(packed []byte) []byte {
+	c.raw = append(c.raw, packed...)
+	r, err := gzip.NewReader(bytes.NewReader(c.raw))
+	if err != nil {
+		c.t.Error(err)
+		return nil
+	}
+	plain, err := io.ReadAll(r)
+	if err != io.ErrUnexpectedEOF {
+		c.t.Errorf("after %d bytes: %v", len(plain), err)
+	}
+	from := c.read
+	c.read = len(plain)
+	return plain[from:]
 }
 
 var (
@@ -288,6 +314,7 @@ func parse(t *testing.T, text string) (events []sse) {
 				e.name = value
 			case "id":
 				e.id = value
+			case "retry":
 			case "data", "data:":
 				data = append(data, value)
 			default:

@@ -3,10 +3,12 @@ package stream
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/stream/wire"
 )
 
 // Source is where a hub reads from: the store.
@@ -43,11 +45,14 @@ const linger = time.Minute
 
 // Hub holds the pools. Its methods may be called by any number of goroutines.
 type Hub struct {
-	source  Source
-	render  Renderer
-	cycle   time.Duration
-	log     *slog.Logger
-	metrics *Metrics
+	source    Source
+	render    Renderer
+	cycle     time.Duration
+	heartbeat time.Duration
+	log       *slog.Logger
+	metrics   *Metrics
+	writers   *wire.Writers // nil where connections are written by goroutines
+	poller    *wire.Poller
 
 	mu    sync.Mutex
 	pools map[poolKey]*Pool
@@ -59,17 +64,44 @@ type poolKey struct {
 	view   store.ViewKey
 }
 
-// NewHub makes a hub. cycle is the shortest time between two refreshes of a pool
-// that announcements cause.
-func NewHub(source Source, render Renderer, cycle time.Duration, log *slog.Logger, metrics *Metrics) *Hub {
+// NewHub makes a hub. cycle is the shortest time between two updates of a view,
+// heartbeat the time between two heartbeats of a stream.
+func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log *slog.Logger, metrics *Metrics) *Hub {
 	return &Hub{
-		source:  source,
-		render:  render,
-		cycle:   cycle,
-		log:     log,
-		metrics: metrics,
-		pools:   map[poolKey]*Pool{},
-		heads:   map[store.TenantID]store.Head{},
+		source:    source,
+		render:    render,
+		cycle:     cycle,
+		heartbeat: heartbeat,
+		log:       log,
+		metrics:   metrics,
+		pools:     map[poolKey]*Pool{},
+		heads:     map[store.TenantID]store.Head{},
+	}
+}
+
+// stallTimeout is how long a reader may take nothing before its stream is closed.
+const stallTimeout = 30 * time.Second
+
+// UseWriters makes the hub write to connections by a few writers, about one a
+// core, instead of a goroutine for each. Call it before the first stream.
+func (h *Hub) UseWriters() error {
+	poller, err := wire.NewPoller()
+	if err != nil {
+		return err
+	}
+	h.poller = poller
+	h.writers = wire.New(runtime.GOMAXPROCS(0), stallTimeout, wire.Stats{Wrote: h.metrics.wrote, Skipped: h.metrics.skipped})
+	return nil
+}
+
+// Writes says whether the hub writes to connections itself.
+func (h *Hub) Writes() bool { return h.writers != nil }
+
+// Close ends the hub's writers and with them the streams they write.
+func (h *Hub) Close() {
+	if h.writers != nil {
+		h.writers.Close()
+		_ = h.poller.Close() // nothing is left to hear from it
 	}
 }
 
@@ -116,6 +148,7 @@ func (h *Hub) advance(heads map[store.TenantID]store.Head) {
 	}
 	for key, p := range h.pools {
 		if moved[key.tenant] {
+			p.news.CompareAndSwap(0, time.Now().UnixNano())
 			p.wake()
 		}
 	}

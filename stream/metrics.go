@@ -1,43 +1,74 @@
 package stream
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // Metrics count what the streams do. Names and units follow the conventions of
 // Prometheus (https://prometheus.io/docs/practices/naming/).
 type Metrics struct {
-	Streams   prometheus.Gauge       // open now
-	Pools     prometheus.Gauge       // views held now
-	Refreshes prometheus.Counter     // recomputations of views
-	Renders   prometheus.Counter     // widgets drawn
-	Frames    prometheus.Counter     // updates encoded, each for all who share it
-	Sent      prometheus.Counter     // updates and heartbeats written to readers
-	SentBytes prometheus.Counter     // before compression
-	Resumes   *prometheus.CounterVec // by outcome: snapshot, delta, empty
-	Refusals  *prometheus.CounterVec // by reason: streams, connects
+	Streams         prometheus.Gauge       // open now
+	Pools           prometheus.Gauge       // views held now
+	Refreshes       prometheus.Counter     // recomputations of views
+	Renders         prometheus.Counter     // widgets drawn
+	Frames          prometheus.Counter     // updates encoded, each for all who share it
+	Sent            prometheus.Counter     // messages given to readers
+	PlainBytes      prometheus.Counter     // of them, before compression
+	Writes          prometheus.Counter     // to connections
+	WrittenBytes    prometheus.Counter     // after compression
+	Skipped         prometheus.Counter     // turns that a slow reader did not get
+	Stalled         prometheus.Counter     // streams closed because nobody read them
+	Resumes         *prometheus.CounterVec // by outcome: snapshot, delta, empty
+	Refusals        *prometheus.CounterVec // by reason: streams, connects, server
+	EventToFragment prometheus.Histogram
 }
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
+	make := promauto.With(registry)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help})
+		return make.NewCounter(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "pulseboard", Name: name, Help: help})
+		return make.NewGauge(prometheus.GaugeOpts{Namespace: "pulseboard", Name: name, Help: help})
 	}
 	vec := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help}, []string{label})
+		return make.NewCounterVec(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help}, []string{label})
 	}
-	m := &Metrics{
-		Streams:   gauge("streams", "Streams open now."),
-		Pools:     gauge("pools", "Views held in memory now."),
-		Refreshes: counter("refreshes_total", "Recomputations of views."),
-		Renders:   counter("renders_total", "Widgets drawn."),
-		Frames:    counter("frames_total", "Updates encoded, each once for all who share it."),
-		Sent:      counter("stream_writes_total", "Writes to streams: updates, heartbeats, goodbyes."),
-		SentBytes: counter("stream_sent_bytes_total", "Bytes written to streams, before compression."),
-		Resumes:   vec("stream_starts_total", "Streams begun, by what they began with: snapshot, delta or empty.", "outcome"),
-		Refusals:  vec("stream_refusals_total", "Streams refused, by reason: streams or connects.", "reason"),
+	return &Metrics{
+		Streams:      gauge("streams", "Streams open now."),
+		Pools:        gauge("pools", "Views held in memory now."),
+		Refreshes:    counter("refreshes_total", "Recomputations of views."),
+		Renders:      counter("renders_total", "Widgets drawn."),
+		Frames:       counter("frames_total", "Updates encoded, each once for all who share it."),
+		Sent:         counter("stream_messages_total", "Messages given to readers: updates, heartbeats, goodbyes."),
+		PlainBytes:   counter("stream_plain_bytes_total", "Bytes of messages given to readers, before compression."),
+		Writes:       counter("stream_writes_total", "Writes to connections of streams."),
+		WrittenBytes: counter("stream_written_bytes_total", "Bytes written to connections of streams, after compression."),
+		Skipped:      counter("stream_skipped_total", "Times a reader was still busy with older bytes when there was something new."),
+		Stalled:      counter("stream_stalled_total", "Streams closed because their readers took nothing for too long."),
+		Resumes:      vec("stream_starts_total", "Streams begun, by what they began with: snapshot, delta or empty.", "outcome"),
+		Refusals:     vec("stream_refusals_total", "Streams refused, by reason: streams, connects or server.", "reason"),
+		EventToFragment: make.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "pulseboard", Name: "event_to_fragment_seconds",
+			Help:    "Time from an event's commit until the update that shows it went to the writers. It holds the wait for the cadence.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}),
 	}
-	registry.MustRegister(m.Streams, m.Pools, m.Refreshes, m.Renders, m.Frames, m.Sent, m.SentBytes, m.Resumes, m.Refusals)
-	return m
 }
+
+func (m *Metrics) sent(plainBytes int) {
+	m.Sent.Inc()
+	m.PlainBytes.Add(float64(plainBytes))
+}
+
+// Wrote counts a write to a connection that the hub's writers do not own.
+func (m *Metrics) Wrote(bytes int) { m.wrote(1, bytes) }
+
+func (m *Metrics) wrote(writes, bytes int) {
+	m.Writes.Add(float64(writes))
+	m.WrittenBytes.Add(float64(bytes))
+}
+
+func (m *Metrics) skipped(readers int) { m.Skipped.Add(float64(readers)) }

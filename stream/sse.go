@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -45,6 +46,31 @@ func appendEvent(b []byte, event string, id store.Seq, data []byte) []byte {
 }
 
 func appendHeartbeat(b []byte, now time.Time) []byte {
-	data := []byte(`{"timestamp":"` + now.UTC().Format(time.RFC3339) + `"}`)
-	return appendEvent(b, heartbeat, 0, data)
+	return appendEvent(b, heartbeat, 0, heartbeatData(now))
 }
+
+// appendFirstHeartbeat also says when to come back if the stream breaks off.
+func appendFirstHeartbeat(b []byte, now time.Time) []byte {
+	b = append(b, "retry: "...)
+	b = strconv.AppendInt(b, retryDelay(), 10)
+	b = append(b, '\n')
+	return appendHeartbeat(b, now)
+}
+
+func heartbeatData(now time.Time) []byte {
+	return []byte(`{"timestamp":"` + now.UTC().Format(time.RFC3339) + `"}`)
+}
+
+// appendRetry says when to come back, in a block that is no event.
+func appendRetry(b []byte) []byte {
+	b = append(b, "retry: "...)
+	b = strconv.AppendInt(b, retryDelay(), 10)
+	return append(b, "\n\n"...)
+}
+
+const (
+	retryLeast  = 1000 // ms until a reader comes back whose stream broke off
+	retrySpread = 3000 // ms more, by chance, so that not all come at once
+)
+
+func retryDelay() int64 { return retryLeast + rand.Int64N(retrySpread) }

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -179,11 +180,11 @@ func TestAStrangeCursorGetsTheSnapshot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			frame := pool.Watch(JSON, store.Live, cursor)
-			if got := string(frame.begin().Bytes); !strings.Contains(got, `data: {"a":0,"b":0,"c":0}`) {
+			watcher := pool.Watch(JSON, false, store.Live, cursor)
+			if got := string(watcher.begin()); !strings.Contains(got, `data: {"a":0,"b":0,"c":0}`) {
 				t.Errorf("cursor %q gets %q", cursor, got)
 			}
-			frame.Close()
+			watcher.Close()
 			pool.Release()
 		}
 	})
@@ -295,52 +296,74 @@ func TestTheCauseOfAnEndIsTheLastEvent(t *testing.T) {
 
 func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		r := NewRoster(Limits{Streams: 2, ConnectsPerMinute: 4})
-		enter := func(screen string) (context.Context, func(), error) {
-			return r.Enter(t.Context(), Entry{Viewer: "ann", Screen: screen}, 1)
-		}
-		first, leaveFirst, err := enter("one")
+		r := NewRoster(Limits{Streams: 2, ConnectsPerMinute: 4}, 5)
+		enter := func(screen string) (*Place, error) { return r.Enter(Entry{Viewer: "ann", Screen: screen}, 1) }
+		first, err := enter("one")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err = enter(""); err != nil {
+		var cause error
+		first.Bind(func(why error) { cause = why })
+		if _, err = enter(""); err != nil {
 			t.Fatal(err)
 		}
 		var refusal *Refusal
-		if _, _, err = enter(""); !errors.As(err, &refusal) || refusal.Reason != "streams" || refusal.RetryAfter <= 0 {
+		if _, err = enter(""); !errors.As(err, &refusal) || refusal.Reason != "streams" || refusal.RetryAfter <= 0 {
 			t.Errorf("the third: %v", err)
 		}
-		if _, _, err = r.Enter(t.Context(), Entry{Viewer: "bob"}, 1); err != nil {
+		if _, err = r.Enter(Entry{Viewer: "bob"}, 1); err != nil {
 			t.Errorf("another viewer: %v", err)
 		}
-		if _, _, err = enter("one"); err != nil || context.Cause(first) != Replaced {
-			t.Errorf("the same screen: %v, its old stream: %v", err, context.Cause(first))
+		if _, err = enter("one"); err != nil || cause != Replaced {
+			t.Errorf("the same screen: %v, its old stream: %v", err, cause)
 		}
-		leaveFirst() // late, and of no effect on the stream that took its place
-		if _, _, err = enter(""); !errors.As(err, &refusal) {
+		first.Leave() // late, and of no effect on the stream that took its place
+		if _, err = enter(""); !errors.As(err, &refusal) {
 			t.Errorf("a place was freed twice: %v", err)
 		}
-		_, leave, err := r.Enter(t.Context(), Entry{Viewer: "ann"}, 2)
+		wide, err := r.Enter(Entry{Viewer: "ann"}, 2)
 		if err != nil {
 			t.Fatalf("with wider limits: %v", err)
 		}
-		leave()
-		if _, _, err = enter("one"); !errors.As(err, &refusal) || refusal.Reason != "connects" || refusal.RetryAfter != time.Minute {
+		wide.Leave()
+		if _, err = enter("one"); !errors.As(err, &refusal) || refusal.Reason != "connects" || refusal.RetryAfter != time.Minute {
 			t.Errorf("the fifth within a minute: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if _, _, err = enter("one"); err != nil {
+		if _, err = enter("one"); err != nil {
 			t.Errorf("a minute later: %v", err)
+		}
+		for i := range 2 {
+			if _, err = r.Enter(Entry{Viewer: Viewer(fmt.Sprint(i))}, 1); err != nil {
+				t.Errorf("while there is room: %v", err)
+			}
+		}
+		if _, err = r.Enter(Entry{Viewer: "full"}, 1); !errors.As(err, &refusal) || refusal.Reason != "server" || refusal.RetryAfter <= 0 {
+			t.Errorf("when the server is full: %v", err)
 		}
 		r.Sweep()
 		ended, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		r.Drain(ended)
-		late, _, err := r.Enter(t.Context(), Entry{Viewer: "eve"}, 1)
-		if err != nil || late.Err() == nil {
-			t.Errorf("a stream that comes while draining goes on: %v", err)
+		wide.Leave()
+		if _, err = r.Enter(Entry{Viewer: "eve"}, 1); !errors.As(err, &refusal) {
+			t.Errorf("%v", err)
 		}
 	})
+}
+
+func TestAStreamThatComesWhileDrainingEndsAtOnce(t *testing.T) {
+	r := NewRoster(Limits{Streams: 1, ConnectsPerMinute: 1}, 1)
+	r.Drain(t.Context())
+	late, err := r.Enter(Entry{Viewer: "eve"}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	late.Bind(func(error) { ended = true })
+	if !ended {
+		t.Error("it goes on")
+	}
 }
 
 func FuzzAppendEvent(f *testing.F) {

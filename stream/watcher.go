@@ -3,20 +3,37 @@ package stream
 import (
 	"context"
 	"errors"
-	"slices"
+	"io"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/stream/chain"
+	"pulseboard/stream/wire"
 )
 
-// Watcher is one open stream. It belongs to the goroutine that runs it.
+// Watcher is one open stream. Whoever writes it, a goroutine in [Watcher.Run] or
+// the hub's writers after [Watcher.Attach], owns it; only End may be called by
+// others.
 type Watcher struct {
-	pool     *Pool
-	format   Format
-	interval time.Duration // the least time between two updates
-	state    store.Seq     // what the reader has; 0: nothing
-	changed  chan struct{} // one pending notice is enough: the frame is made of all there is
-	ended    chan Goodbye
+	pool   *Pool
+	lane   *lane
+	track  *track
+	format Format
+	packed bool // with gzip
+
+	cursor string
+	head   []byte // to write before the first event
+	begun  bool
+	state  store.Seq // what the reader has; 0: nothing
+	last   int64     // the newest turn of the track that it got
+	base   int64     // since this turn it got all of them, and nothing else
+
+	changed chan struct{} // one pending notice is enough: the newest turn is read
+	goodbye atomic.Pointer[[]byte]
+	conn    atomic.Pointer[wire.Conn]
+	done    func(why error)
 }
 
 // Resume is how a stream began.
@@ -30,44 +47,179 @@ const (
 )
 
 // Watch makes a watcher of the pool. A cursor that the view did not issue, the
-// empty one too, begins with a snapshot. Run or Close it.
-func (p *Pool) Watch(format Format, cadence store.Cadence, cursor string) *Watcher {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := &Watcher{
-		pool:     p,
-		format:   format,
-		interval: cadence.Interval(p.hub.cycle),
-		changed:  make(chan struct{}, 1),
-		ended:    make(chan Goodbye, 1),
-	}
-	if seq, ok := store.ParseSeq(cursor); ok && trusts(p.state, seq) {
-		w.state = seq
-	}
-	p.watchers[w] = struct{}{}
-	p.watching.Add(1)
-	p.hub.metrics.Streams.Inc()
-	if len(p.watchers) == 1 {
-		ctx, cancel := context.WithCancel(context.Background())
-		p.stop = cancel
-		go p.run(ctx)
-	}
+// empty one too, begins with a snapshot. packed compresses the stream with gzip.
+// Run, Attach or Close it.
+func (p *Pool) Watch(format Format, packed bool, cadence store.Cadence, cursor string) *Watcher {
+	w := &Watcher{pool: p, format: format, packed: packed, cursor: cursor, changed: make(chan struct{}, 1)}
+	p.join(w, cadence.Interval(p.hub.cycle))
 	return w
 }
 
 // Close takes the watcher out of its pool.
-func (w *Watcher) Close() {
-	p := w.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, open := p.watchers[w]; !open {
+func (w *Watcher) Close() { w.pool.leave(w) }
+
+// Run writes the stream until ctx ends, the pool or End ends it or write fails: at
+// once what the reader lacks and a heartbeat, which so says that the reader is up
+// to date; then updates and heartbeats as they come. A cause of ctx that is a
+// [Goodbye] is the stream's last event. write is given whole events, which it must
+// not change, and must not return before it is ready for more; its error ends the
+// stream and is returned.
+func (w *Watcher) Run(ctx context.Context, write func(events []byte) error) error {
+	defer w.Close()
+	w.pool.listen(w)
+	for {
+		if b := w.Next(); b != nil {
+			if err := write(b); err != nil {
+				return err
+			}
+		}
+		if last := w.goodbye.Load(); last != nil {
+			return write(*last)
+		}
+		select {
+		case <-ctx.Done():
+			var why Goodbye
+			if errors.As(context.Cause(ctx), &why) {
+				return write(w.encode(why.event()))
+			}
+			return context.Cause(ctx)
+		case <-w.changed:
+		}
+	}
+}
+
+// Attach hands the stream over to the hub's writers and says true, or false when
+// they can't write to such a connection; then nothing happened. head is written
+// before the first event. done is called once when the stream is over, with the
+// cause.
+func (w *Watcher) Attach(conn net.Conn, head []byte, done func(why error)) bool {
+	h := w.pool.hub
+	if h.writers == nil {
+		return false
+	}
+	w.head, w.done = head, done
+	c, ok := h.writers.AttachTCP(h.poller, conn, w.lane.group, w)
+	if ok {
+		w.attached(c)
+	}
+	return ok
+}
+
+func (w *Watcher) attached(c *wire.Conn) {
+	w.conn.Store(c)
+	if last := w.goodbye.Load(); last != nil {
+		c.End(*last)
+	}
+}
+
+// End ends the stream with a last event, or without a word when why is no
+// [Goodbye]. It may be called by anybody, at any time, and again.
+func (w *Watcher) End(why error) {
+	var last []byte
+	var goodbye Goodbye
+	if errors.As(why, &goodbye) {
+		last = w.encode(goodbye.event())
+	} else {
+		last = w.encode(appendRetry(nil))
+	}
+	if !w.goodbye.CompareAndSwap(nil, &last) {
 		return
 	}
-	delete(p.watchers, w)
-	p.watching.Add(-1)
-	p.hub.metrics.Streams.Dec()
-	if len(p.watchers) == 0 {
-		p.stop()
+	if c := w.conn.Load(); c != nil {
+		c.End(last)
+	}
+	w.notify()
+}
+
+// Next gives what the reader lacks now, nil if nothing: see [wire.Feed].
+func (w *Watcher) Next() []byte {
+	if !w.begun {
+		w.begun = true
+		return w.begin()
+	}
+	t := w.track.turn.Load()
+	if t.n == w.last {
+		return nil
+	}
+	m := w.pool.hub.metrics
+	if w.last == t.n-1 && (!t.update || w.state == t.from) {
+		w.last = t.n
+		if t.update {
+			w.state = t.rendition.id()
+		}
+		m.sent(len(t.frame.Plain))
+		if w.packed {
+			return t.frame.Packed(t.n - 1 - w.base)
+		}
+		return t.frame.Plain
+	}
+	// It missed turns, or began with a newer state than the track had.
+	w.last, w.base = t.n, t.n
+	f := t.rendition.frame(w.state, w.format)
+	w.state = max(w.state, t.rendition.id())
+	if !t.beat {
+		return w.bytes(f)
+	}
+	return append(append([]byte(nil), w.bytes(f)...), w.encode(t.heartbeat)...)
+}
+
+// begin gives the first bytes of the stream: what it lacks, and a heartbeat.
+func (w *Watcher) begin() []byte {
+	b := w.head
+	w.head = nil
+	if w.packed {
+		b = append(b, chain.Header...)
+	}
+	t := w.track.turn.Load() // before the rendition, which so is as new as the turn
+	r := w.pool.current.Load()
+	w.last, w.base = t.n, t.n
+	how := ResumeSnapshot
+	if w.state = r.resume(w.cursor); w.state != 0 {
+		how = ResumeDelta
+	}
+	w.cursor = ""
+	f := r.frame(w.state, w.format)
+	if f == nil {
+		how = ResumeEmpty
+	}
+	w.state = r.id()
+	w.pool.hub.metrics.Resumes.WithLabelValues(string(how)).Inc()
+	b = append(b, w.bytes(f)...)
+	return append(b, w.encode(appendFirstHeartbeat(nil, time.Now()))...)
+}
+
+// bytes gives a frame that stands alone.
+func (w *Watcher) bytes(f *chain.Frame) []byte {
+	if f == nil {
+		return nil
+	}
+	w.pool.hub.metrics.sent(len(f.Plain))
+	if w.packed {
+		return f.Packed(0)
+	}
+	return f.Plain
+}
+
+// encode gives events that this reader alone gets.
+func (w *Watcher) encode(events []byte) []byte {
+	w.pool.hub.metrics.sent(len(events))
+	if w.packed {
+		return chain.Stored(events)
+	}
+	return events
+}
+
+// Done takes the watcher out of its pool when its connection is closed.
+func (w *Watcher) Done(why error) {
+	w.Close()
+	switch {
+	case errors.Is(why, wire.ErrStalled):
+		w.pool.hub.metrics.Stalled.Inc()
+	case errors.Is(why, io.EOF):
+		why = context.Canceled
+	}
+	if w.done != nil {
+		w.done(why)
 	}
 }
 
@@ -76,88 +228,4 @@ func (w *Watcher) notify() {
 	case w.changed <- struct{}{}:
 	default:
 	}
-}
-
-// endAll tells every watcher of the pool to say goodbye. The caller holds p.mu.
-func (p *Pool) endAll(why Goodbye) {
-	for w := range p.watchers {
-		select {
-		case w.ended <- why:
-		default:
-		}
-	}
-}
-
-// Run writes the stream until ctx ends, the pool ends it or write fails: at
-// once what the reader lacks and a heartbeat, which so says that the reader is up
-// to date; then updates, at most one an interval and none without a change, and a
-// heartbeat every beat. A cause of ctx
-// that is a [Goodbye] is the stream's last event. write is given whole events and
-// must not return before it is ready for more; its error ends the stream and is
-// returned.
-func (w *Watcher) Run(ctx context.Context, beat time.Duration, write func(events []byte) error) error {
-	defer w.Close()
-	beats := time.NewTicker(beat)
-	defer beats.Stop()
-	first := w.begin()
-	if err := write(appendHeartbeat(slices.Clone(first.Bytes), time.Now())); err != nil {
-		return err
-	}
-	var sent time.Time // when the last update went out
-	if first.Bytes != nil {
-		sent = time.Now()
-	}
-	due := time.NewTimer(0)
-	due.Stop()
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			var why Goodbye
-			if errors.As(context.Cause(ctx), &why) {
-				return write(why.event())
-			}
-			return context.Cause(ctx)
-		case why := <-w.ended:
-			return write(why.event())
-		case <-beats.C:
-			if err := write(appendHeartbeat(nil, time.Now())); err != nil {
-				return err
-			}
-			continue
-		case <-w.changed:
-			if wait := time.Until(sent.Add(w.interval)); wait > 0 {
-				due.Reset(wait)
-				continue
-			}
-		case <-due.C:
-		}
-		if frame := w.next(); frame.Bytes != nil {
-			if err := write(frame.Bytes); err != nil {
-				return err
-			}
-			sent = time.Now()
-		}
-	}
-}
-
-// begin gives the first frame of the stream and counts how it began.
-func (w *Watcher) begin() *Frame {
-	how := ResumeDelta
-	if w.state == 0 {
-		how = ResumeSnapshot
-	}
-	frame := w.next()
-	if frame.Bytes == nil {
-		how = ResumeEmpty
-	}
-	w.pool.hub.metrics.Resumes.WithLabelValues(string(how)).Inc()
-	return frame
-}
-
-// next gives the frame that brings the reader up to date and counts it as read.
-func (w *Watcher) next() *Frame {
-	frame := w.pool.frameFrom(w.state, w.format)
-	w.state = frame.ID
-	return frame
 }

@@ -136,6 +136,7 @@ func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Log
 		Registry:  registry,
 		Cycle:     cmd.Cycle,
 		Heartbeat: cmd.Heartbeat,
+		Capacity:  streamCapacity(),
 		Limits:    stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute},
 		TLS:       cmd.TLSCert != "",
 		Metrics:   cmd.MetricsListen == "",
@@ -155,18 +156,6 @@ func (cmd *serveCmd) certificate() (*tls.Certificate, error) {
 	return &certificate, nil
 }
 
-// listen opens an address. Multipath TCP is off: on its sockets
-// TCP_USER_TIMEOUT, which ends readers that vanished, can't be set.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("can't listen on %s: %w; choose another address with --listen", address, errors.Unwrap(err))
-	}
-	return listener, nil
-}
-
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -174,7 +163,7 @@ const (
 	// vanishedTimeout is how long written bytes may stay unacknowledged before a
 	// connection is given up. With a heartbeat every 30 s, a reader that vanished
 	// without a word has then lost its place within a minute.
-	vanishedTimeout = 20 * time.Second
+	vanishedTimeout = 25 * time.Second
 )
 
 // serveUntil answers requests until ctx ends and then drains.
@@ -192,7 +181,7 @@ func serveUntil(ctx context.Context, server *handlers.Server, listener net.Liste
 		},
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- serveHTTP(web, listener, certificate) }()
+	go func() { ended <- serveHTTP(web, newLoggingListener(listener, log), certificate) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving ended: %w", err)

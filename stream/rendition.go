@@ -2,8 +2,10 @@ package stream
 
 import (
 	"bytes"
+	"sync"
 
 	"pulseboard/store"
+	"pulseboard/stream/chain"
 )
 
 // Format is how readings are written on a stream.
@@ -13,6 +15,7 @@ type Format uint8
 const (
 	JSON Format = iota
 	HTML
+	formats
 )
 
 func (f Format) String() string {
@@ -22,11 +25,17 @@ func (f Format) String() string {
 	return "json"
 }
 
-// Frame is the difference between two states of a view, encoded once for all
-// who need it. Not to be changed.
-type Frame struct {
-	ID    store.Seq
-	Bytes []byte // server-sent events, whole; nil when this format shows no difference
+// rendition is a view at one id, drawn. It never changes, and it gives the frame
+// that leads to it from any earlier id, encoded once for all who ask the same.
+type rendition struct {
+	dashboard store.Dashboard
+	snapshot  store.Snapshot
+	state     store.ViewState
+	widgets   map[store.WidgetKey]*widgetHistory
+	metrics   *Metrics
+
+	mu     sync.Mutex
+	frames map[frameKey]*chain.Frame
 }
 
 type frameKey struct {
@@ -34,34 +43,47 @@ type frameKey struct {
 	format Format
 }
 
-// frameFrom gives the frame that leads from a state to the present one. Those
-// who watched at the same pace ask for the same frame, and it is made once.
-func (p *Pool) frameFrom(from store.Seq, format Format) *Frame {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (r *rendition) id() store.Seq { return r.state.Last }
+
+// frame gives server-sent events, whole, that lead from a state to this one; nil
+// when the format shows no difference.
+func (r *rendition) frame(from store.Seq, format Format) *chain.Frame {
+	if from >= r.id() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	key := frameKey{from, format}
-	if f := p.frames[key]; f != nil {
-		return f
+	f, made := r.frames[key]
+	if !made {
+		if b := r.encode(from, format); b != nil {
+			f = chain.NewFrame(b)
+			r.metrics.Frames.Inc()
+		}
+		r.frames[key] = f
 	}
-	f := &Frame{ID: p.state.Last}
-	data := p.appendJSON(nil, from)
+	return f
+}
+
+func (r *rendition) encode(from store.Seq, format Format) []byte {
+	var b, data []byte
 	if format == HTML {
-		data = p.appendHTML(nil, from)
+		data = r.appendHTML(nil, from)
+	} else {
+		data = r.appendJSON(nil, from)
 	}
-	if from != 0 && from < p.state.LayoutSeq && format == HTML {
-		f.Bytes = appendEvent(f.Bytes, reload, 0, []byte("{}"))
+	if from != 0 && from < r.state.LayoutSeq && format == HTML {
+		b = appendEvent(b, reload, 0, []byte("{}"))
 	}
 	if data != nil || from == 0 {
-		f.Bytes = appendEvent(f.Bytes, metricUpdate, f.ID, data)
-		p.hub.metrics.Frames.Inc()
+		b = appendEvent(b, metricUpdate, r.id(), data)
 	}
-	p.frames[key] = f
-	return f
+	return b
 }
 
 // appendJSON writes one object of the widgets whose readings changed; nil when
 // none did and it is no snapshot.
-func (p *Pool) appendJSON(b []byte, from store.Seq) []byte {
+func (r *rendition) appendJSON(b []byte, from store.Seq) []byte {
 	empty := true
 	add := func(key store.WidgetKey, value []byte) {
 		if empty {
@@ -75,13 +97,13 @@ func (p *Pool) appendJSON(b []byte, from store.Seq) []byte {
 		b = append(b, '"', ':')
 		b = append(b, value...)
 	}
-	from = p.wholeBefore(from)
-	for _, w := range p.snapshot.Widgets {
-		if p.state.Widgets[w.Key].ValueSeq > from {
+	from = r.wholeBefore(from)
+	for _, w := range r.snapshot.Widgets {
+		if r.state.Widgets[w.Key].ValueSeq > from {
 			add(w.Key, w.JSON())
 		}
 	}
-	for key, w := range p.state.Widgets {
+	for key, w := range r.state.Widgets {
 		if from != 0 && w.Removed && w.ValueSeq > from {
 			add(key, []byte("null"))
 		}
@@ -97,22 +119,22 @@ func (p *Pool) appendJSON(b []byte, from store.Seq) []byte {
 
 // wholeBefore: a client whose state is older than the dashboard's definition
 // gets everything.
-func (p *Pool) wholeBefore(from store.Seq) store.Seq {
-	if from < p.state.LayoutSeq {
-		return min(from, p.state.First-1)
+func (r *rendition) wholeBefore(from store.Seq) store.Seq {
+	if from < r.state.LayoutSeq {
+		return min(from, r.state.First-1)
 	}
 	return from
 }
 
 // appendHTML writes the elements that changed: parts of widgets where it is
 // known which, else whole widgets.
-func (p *Pool) appendHTML(b []byte, from store.Seq) []byte {
-	whole := p.wholeBefore(from) != from
-	from = p.wholeBefore(from)
-	for _, r := range p.snapshot.Widgets {
-		w := p.widgets[r.Key]
+func (r *rendition) appendHTML(b []byte, from store.Seq) []byte {
+	whole := r.wholeBefore(from) != from
+	from = r.wholeBefore(from)
+	for _, reading := range r.snapshot.Widgets {
+		w := r.widgets[reading.Key]
 		switch {
-		case p.state.Widgets[r.Key].PictureSeq <= from:
+		case r.state.Widgets[reading.Key].PictureSeq <= from:
 		case whole || w.shellSeq > from:
 			b = appendSwap(b, w.fragment.Whole)
 		default:
@@ -123,7 +145,7 @@ func (p *Pool) appendHTML(b []byte, from store.Seq) []byte {
 			}
 		}
 	}
-	for key, w := range p.state.Widgets {
+	for key, w := range r.state.Widgets {
 		if from != 0 && w.Removed && w.PictureSeq > from {
 			b = append(b, `<div id="widget-`+string(key)+`" hx-swap-oob="delete"></div>`...)
 		}

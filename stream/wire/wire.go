@@ -1,0 +1,376 @@
+// Package wire writes to many connections at once, and waits for none.
+//
+// A connection costs some hundred bytes and no goroutine. A few writers, about one
+// a core, own the connections; each takes turns at what woke it: a [Group] whose
+// readers all have something new to get, or single connections that can take more,
+// have gone, or are to end. To write, a writer asks the connection's [Feed] what
+// its reader lacks now; nothing is queued. What a socket does not take at once is
+// finished first, when there is room again, and only then is the feed asked anew:
+// so a slow reader gets whole messages, fewer of them, and always the newest.
+//
+// # Concurrency
+//
+// All methods may be called by any number of goroutines, and none of them waits
+// for a reader. The methods of a Feed are called by one goroutine at a time.
+package wire
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// Socket is a connection that is written to without waiting.
+type Socket interface {
+	// Watch begins to tell c when there is room, or something to read, or an end.
+	Watch(c *Conn) error
+	// Write takes as much as there is room for now, which may be nothing; that is
+	// no error. Its caller is told by [Conn.Ready] when there is room again.
+	Write(b []byte) (n int, err error)
+	// Drain throws away what the other side sent. It gives io.EOF when that side
+	// has ended the connection, and other errors when it broke.
+	Drain() error
+	Close() error
+}
+
+// Feed knows what a reader lacks.
+type Feed interface {
+	// Next gives the bytes to write now, nil when there are none. They must not
+	// change. It is called when all bytes it gave before are with the kernel.
+	Next() []byte
+	// Done is called once, last, when the connection is closed; why is never nil.
+	Done(why error)
+}
+
+// Causes of an end that are neither the network's nor the reader's.
+var (
+	ErrStalled = errors.New("the reader took nothing for too long")
+	ErrEnded   = errors.New("ended by the server")
+)
+
+// endTimeout is how long a reader has to take the last bytes of its stream.
+const endTimeout = 2 * time.Second
+
+// Stats counts what writers do. Its functions may be called at once by several
+// goroutines.
+type Stats struct {
+	Wrote   func(writes, bytes int) // after each round
+	Skipped func(readers int)       // readers that were still busy with older bytes
+}
+
+// Writers own connections and write to them. Use [New].
+type Writers struct {
+	shards []*shard
+	next   int
+	mu     sync.Mutex
+	close  sync.Once
+}
+
+// New starts n writers. A reader that takes nothing for stall is closed.
+func New(n int, stall time.Duration, stats Stats) *Writers {
+	w := &Writers{}
+	for range n {
+		s := &shard{stall: stall, stats: stats, signal: make(chan struct{}, 1), busy: map[*Conn]struct{}{}, stop: make(chan struct{}), stopped: make(chan struct{})}
+		w.shards = append(w.shards, s)
+		go s.run()
+	}
+	return w
+}
+
+// Close ends the writers and closes their connections. It may be called again.
+func (w *Writers) Close() {
+	w.close.Do(func() {
+		for _, s := range w.shards {
+			close(s.stop)
+		}
+	})
+	for _, s := range w.shards {
+		<-s.stopped
+	}
+}
+
+// Group is the connections that are woken together.
+type Group struct {
+	parts []part // by shard
+}
+
+type part struct {
+	shard   *shard
+	woken   bool    // the shard has mail about it; guarded by shard.mu
+	members []*Conn // owned by the shard's goroutine
+}
+
+// NewGroup makes an empty group.
+func (w *Writers) NewGroup() *Group {
+	g := &Group{parts: make([]part, len(w.shards))}
+	for i, s := range w.shards {
+		g.parts[i].shard = s
+	}
+	return g
+}
+
+// Wake makes the writers ask the feeds of all members. Wakes that come faster than
+// the writers write become one.
+func (g *Group) Wake() {
+	for i := range g.parts {
+		p := &g.parts[i]
+		p.shard.mu.Lock()
+		if !p.woken {
+			p.woken = true
+			p.shard.mail = append(p.shard.mail, letter{what: wake, part: p})
+		}
+		p.shard.mu.Unlock()
+		p.shard.ring()
+	}
+}
+
+// Conn is a connection that the writers own.
+type Conn struct {
+	shard  *shard
+	part   *part
+	socket Socket
+	feed   Feed
+
+	// Owned by the shard's goroutine.
+	index   int    // in part.members
+	pending []byte // not taken by the socket yet
+	since   int64  // Unix ns when the socket last took something, while it is busy
+	last    []byte // to write before the end
+	ending  bool
+	closed  bool
+}
+
+// Attach gives a connection to the writers, which ask its feed at once. From then
+// on the socket is theirs alone.
+func (w *Writers) Attach(socket Socket, g *Group, feed Feed) *Conn {
+	w.mu.Lock()
+	w.next = (w.next + 1) % len(w.shards)
+	p := &g.parts[w.next]
+	w.mu.Unlock()
+	c := &Conn{shard: p.shard, part: p, socket: socket, feed: feed}
+	p.shard.post(letter{what: attach, conn: c})
+	return c
+}
+
+// Ready says that the socket may have room again, or something to read, or has
+// ended.
+func (c *Conn) Ready() { c.shard.post(letter{what: ready, conn: c}) }
+
+// End closes the connection after its reader took what it is busy with, and then
+// last. After a while it is closed whatever was taken.
+func (c *Conn) End(last []byte) { c.shard.post(letter{what: end, conn: c, last: last}) }
+
+// A letter tells a shard what happened.
+type letter struct {
+	what letterKind
+	conn *Conn
+	part *part
+	last []byte
+}
+
+type letterKind uint8
+
+const (
+	attach letterKind = iota
+	wake
+	ready
+	end
+)
+
+type shard struct {
+	stall   time.Duration
+	stats   Stats
+	signal  chan struct{} // one pending signal is enough: all mail is read
+	stop    chan struct{}
+	stopped chan struct{}
+
+	mu   sync.Mutex
+	mail []letter
+
+	// Owned by the shard's goroutine.
+	busy   map[*Conn]struct{} // those with pending bytes
+	conns  map[*Conn]struct{}
+	writes int
+	bytes  int
+	now    int64
+}
+
+func (s *shard) post(l letter) {
+	s.mu.Lock()
+	s.mail = append(s.mail, l)
+	s.mu.Unlock()
+	s.ring()
+}
+
+func (s *shard) ring() {
+	select {
+	case s.signal <- struct{}{}:
+	default:
+	}
+}
+
+// stallChecks is how often in the time a reader may stall it is looked at.
+const stallChecks = 30
+
+func (s *shard) run() {
+	defer close(s.stopped)
+	s.conns = map[*Conn]struct{}{}
+	look := time.NewTicker(max(s.stall/stallChecks, time.Millisecond))
+	defer look.Stop()
+	var mail []letter
+	for {
+		select {
+		case <-s.stop:
+			s.now = time.Now().UnixNano()
+			for c := range s.conns {
+				s.close(c, ErrEnded)
+			}
+			return
+		case <-look.C:
+			s.now = time.Now().UnixNano()
+			s.closeStalled()
+			continue
+		case <-s.signal:
+		}
+		s.mu.Lock()
+		mail, s.mail = s.mail, mail[:0]
+		s.mu.Unlock()
+		for i := range mail {
+			s.now = time.Now().UnixNano()
+			s.read(&mail[i])
+			mail[i] = letter{}
+		}
+		if s.writes > 0 {
+			s.stats.Wrote(s.writes, s.bytes)
+			s.writes, s.bytes = 0, 0
+		}
+	}
+}
+
+func (s *shard) read(l *letter) {
+	c := l.conn
+	switch l.what {
+	case wake:
+		s.wake(l.part)
+		return
+	case attach:
+		s.conns[c] = struct{}{}
+		c.index = len(c.part.members)
+		c.part.members = append(c.part.members, c)
+		if err := c.socket.Watch(c); err != nil {
+			s.close(c, err)
+			return
+		}
+		s.advance(c)
+		return
+	}
+	if c.closed {
+		return
+	}
+	switch l.what {
+	case ready:
+		if err := c.socket.Drain(); err != nil {
+			s.close(c, err)
+			return
+		}
+		if c.pending != nil {
+			s.advance(c)
+		}
+	case end:
+		if !c.ending {
+			c.ending, c.last = true, l.last
+			time.AfterFunc(endTimeout, func() { s.post(letter{what: end, conn: c}) })
+			s.advance(c)
+			return
+		}
+		s.close(c, ErrEnded) // it had its time
+	}
+}
+
+// wake asks the feeds of a part. The members are walked backwards, for one that
+// closes is replaced by the last.
+func (s *shard) wake(p *part) {
+	s.mu.Lock()
+	p.woken = false
+	s.mu.Unlock()
+	skipped := 0
+	for i := len(p.members) - 1; i >= 0; i-- {
+		c := p.members[i]
+		if c.pending != nil {
+			skipped++
+			continue
+		}
+		s.advance(c)
+	}
+	if skipped > 0 {
+		s.stats.Skipped(skipped)
+	}
+}
+
+// advance writes until the socket is full or the reader lacks nothing.
+func (s *shard) advance(c *Conn) {
+	for {
+		if c.pending == nil {
+			switch {
+			case !c.ending:
+				c.pending = c.feed.Next()
+			case c.last != nil:
+				c.pending, c.last = c.last, nil
+			default:
+				s.close(c, ErrEnded)
+				return
+			}
+			if c.pending == nil {
+				return
+			}
+			c.since = s.now
+		}
+		n, err := c.socket.Write(c.pending)
+		if err != nil {
+			s.close(c, err)
+			return
+		}
+		if n > 0 {
+			s.writes++
+			s.bytes += n
+			c.since = s.now
+		}
+		if n < len(c.pending) {
+			c.pending = c.pending[n:]
+			s.busy[c] = struct{}{}
+			return
+		}
+		c.pending = nil
+		if len(s.busy) > 0 {
+			delete(s.busy, c)
+		}
+	}
+}
+
+func (s *shard) closeStalled() {
+	for c := range s.busy {
+		if time.Duration(s.now-c.since) >= s.stall {
+			s.close(c, ErrStalled)
+		}
+	}
+}
+
+func (s *shard) close(c *Conn, why error) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.pending, c.last = nil, nil
+	delete(s.busy, c)
+	delete(s.conns, c)
+	p := c.part
+	moved := p.members[len(p.members)-1]
+	p.members[c.index], moved.index = moved, c.index
+	p.members[len(p.members)-1] = nil
+	p.members = p.members[:len(p.members)-1]
+	if err := c.socket.Close(); err != nil && why == io.EOF {
+		why = err
+	}
+	c.feed.Done(why)
+}
