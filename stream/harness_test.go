@@ -31,6 +31,8 @@ type shelf struct {
 	head      store.Head
 	events    []store.Event
 	states    map[store.ViewKey]store.ViewState
+	past      map[store.ViewKey][]store.ViewState // all that were ever kept
+	offset    time.Duration                       // of the clock on the wall
 
 	scans     int
 	failScans int // so many scans fail halfway
@@ -38,9 +40,31 @@ type shelf struct {
 }
 
 func newShelf() *shelf {
-	s := &shelf{states: map[store.ViewKey]store.ViewState{}}
+	s := &shelf{states: map[store.ViewKey]store.ViewState{}, past: map[store.ViewKey][]store.ViewState{}}
 	s.define("a", "b", "c")
 	return s
+}
+
+// wall is the clock on the wall, which somebody may set.
+func (s *shelf) wall() time.Time { return time.Now().Add(s.offset) }
+
+func (s *shelf) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wall()
+}
+
+func (s *shelf) jump(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset += by
+}
+
+// fail makes the next n scans and saves fail.
+func (s *shelf) fail(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failSaves, s.failScans = n, n
 }
 
 // define gives the dashboard widgets; each counts the events of its name.
@@ -61,7 +85,7 @@ func (s *shelf) record(names ...string) store.EventSeq {
 	defer s.mu.Unlock()
 	for _, name := range names {
 		s.head.Events++
-		s.events = append(s.events, store.Event{Seq: s.head.Events, Name: name, Time: time.Now()})
+		s.events = append(s.events, store.Event{Seq: s.head.Events, Name: name, Time: s.wall()})
 	}
 	return s.head.Events
 }
@@ -117,6 +141,7 @@ func (s *shelf) SaveViewState(_ context.Context, _ store.TenantID, key store.Vie
 		return fmt.Errorf("id %d after %d", state.Last, s.states[key].Last)
 	}
 	s.states[key] = state
+	s.past[key] = append(s.past[key], state)
 	return nil
 }
 
@@ -139,8 +164,10 @@ func newHub(s *shelf, cycle time.Duration) *Hub {
 	return h
 }
 
-func view() store.View {
-	r, err := store.ParseRange("now-1h", "now")
+func view() store.View { return viewOf("now-1h") }
+
+func viewOf(from string) store.View {
+	r, err := store.ParseRange(from, "now")
 	if err != nil {
 		panic(err)
 	}
@@ -153,6 +180,9 @@ type client struct {
 	format  Format
 	cadence store.Cadence
 	packed  bool
+	linked  bool   // its connection is written by the hub's writers
+	view    string // where its range begins
+	shelf   *shelf // to look up what really changed, if it is known
 
 	mu       sync.Mutex
 	cursor   string
@@ -163,42 +193,80 @@ type client struct {
 	beats    []time.Time
 	events   []string // names of all events
 	delay    time.Duration
-	raw      []byte // of the open stream, when it is packed
-	read     int    // bytes of it that were unpacked
+	raw      []byte // all that came of the open stream
+	read     int    // bytes of it that were understood, unpacked
+	news     bool   // the next update may say what it knows: it has to get everything
 
+	link *link
 	stop context.CancelCauseFunc
 	done chan error
 }
 
 func newClient(t *testing.T, format Format, cadence store.Cadence) *client {
-	return &client{t: t, format: format, cadence: cadence, values: map[string]string{}, elements: map[string]string{}}
+	return &client{t: t, format: format, cadence: cadence, view: "now-1h", values: map[string]string{}, elements: map[string]string{}}
 }
 
 // open opens a stream with the client's cursor.
 func (c *client) open(h *Hub) {
 	c.t.Helper()
-	pool, err := h.Open(context.Background(), view())
+	pool, err := h.Open(context.Background(), viewOf(c.view))
 	for tries := 0; err != nil; tries++ { // it is told to come again, and does
 		if tries == 5 {
 			c.t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		pool, err = h.Open(context.Background(), view())
+		pool, err = h.Open(context.Background(), viewOf(c.view))
 	}
-	c.raw, c.read = nil, 0
-	ctx, stop := context.WithCancelCause(context.Background())
-	c.stop, c.done = stop, make(chan error, 1)
+	c.raw, c.read, c.done = nil, 0, make(chan error, 1)
+	c.news = c.news || c.cursor == ""
 	w := pool.Watch(c.format, c.packed, c.cadence, c.cursor)
-	go func() {
-		defer pool.Release()
-		c.done <- w.Run(ctx, c.write)
-	}()
+	over := func(why error) {
+		pool.Release()
+		c.done <- why
+	}
+	if c.linked {
+		c.link = newLink(500, c.delay/100, c.arrive)
+		c.stop = func(error) { c.link.breakOff() }
+		w.done = over
+		w.attached(h.writers.Attach(c.link, w.lane.group, w))
+		return
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	c.stop = stop
+	go func() { over(w.Run(ctx, c.write)) }()
 }
 
 // cut ends the stream without a word.
-func (c *client) cut() {
+func (c *client) cut() { c.cutAfter(0) }
+
+// cutAfter loses the last bytes that came, as far as no event ends in them.
+func (c *client) cutAfter(drop int) {
+	c.settle()
 	c.stop(context.Canceled)
 	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.understand(drop)
+}
+
+// ended says whether the server ended the stream.
+func (c *client) ended() bool { return len(c.done) > 0 }
+
+// forget makes the client come back with another cursor than it was given.
+func (c *client) forget(cursor string) {
+	c.cursor, c.news = cursor, true
+}
+
+func (c *client) arrive(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.raw = append(c.raw, b...)
+}
+
+func (c *client) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.understand(0)
 }
 
 func (c *client) write(events []byte) error {
@@ -208,42 +276,58 @@ func (c *client) write(events []byte) error {
 	time.Sleep(delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.packed {
-		events = c.unpack(events)
-	}
-	for _, e := range parse(c.t, string(events)) {
-		c.events = append(c.events, e.name)
-		switch e.name {
-		case metricUpdate:
-			if len(e.id) < len(c.cursor) || (len(e.id) == len(c.cursor) && e.id <= c.cursor) {
-				c.t.Errorf("id %s after %s", e.id, c.cursor)
-			}
-			c.cursor = e.id
-			c.updates = append(c.updates, e.data)
-			c.at = append(c.at, time.Now())
-			c.apply(e.data)
-		case heartbeat:
-			c.beats = append(c.beats, time.Now())
-		}
+	c.raw = append(c.raw, events...)
+	if !c.packed {
+		c.understand(0)
 	}
 	return nil
 }
 
-// unpack gives what is new in a packed stream after these bytes.
-func (c *client) unpack(packed []byte) []byte {
-	c.raw = append(c.raw, packed...)
+// understand reads the whole events that came and were not read yet, but for
+// those that end in the last bytes. The caller holds c.mu.
+func (c *client) understand(drop int) {
+	plain := c.plain()
+	from := c.read
+	plain = plain[:max(from, len(plain)-drop)]
+	end := strings.LastIndex(string(plain), "\n\n") + 2
+	if end < from+2 {
+		return
+	}
+	c.read = end
+	for _, e := range parse(c.t, string(plain[from:end])) {
+		c.events = append(c.events, e.name)
+		switch e.name {
+		case metricUpdate:
+			if !c.news && (len(e.id) < len(c.cursor) || (len(e.id) == len(c.cursor) && e.id <= c.cursor)) {
+				c.t.Errorf("id %s after %s", e.id, c.cursor)
+			}
+			c.updates = append(c.updates, e.data)
+			c.at = append(c.at, time.Now())
+			c.apply(e)
+			c.cursor, c.news = e.id, false
+		case heartbeat:
+			c.beats = append(c.beats, time.Now())
+		}
+	}
+}
+
+// plain gives all that came of the open stream, unpacked.
+func (c *client) plain() []byte {
+	if !c.packed || len(c.raw) == 0 {
+		return c.raw
+	}
 	r, err := gzip.NewReader(bytes.NewReader(c.raw))
 	if err != nil {
-		c.t.Error(err)
+		if err != io.ErrUnexpectedEOF {
+			c.t.Error(err)
+		}
 		return nil
 	}
 	plain, err := io.ReadAll(r)
 	if err != io.ErrUnexpectedEOF {
 		c.t.Errorf("after %d bytes: %v", len(plain), err)
 	}
-	from := c.read
-	c.read = len(plain)
-	return plain[from:]
+	return plain
 }
 
 var (
@@ -252,14 +336,24 @@ var (
 )
 
 // apply does to what the client knows what an update says.
-func (c *client) apply(data string) {
+func (c *client) apply(e sse) {
+	data := e.data
 	if c.format == JSON {
+		if c.news {
+			clear(c.values)
+		}
 		for _, pair := range pairs.FindAllStringSubmatch(data, -1) {
+			if c.values[pair[1]] == pair[2] {
+				c.knew(e, pair[1], data)
+			}
 			if c.values[pair[1]] = pair[2]; pair[2] == "null" {
 				delete(c.values, pair[1])
 			}
 		}
 		return
+	}
+	if c.news {
+		clear(c.elements)
 	}
 	for _, at := range swapped.FindAllStringSubmatchIndex(data, -1) {
 		tag, id, how := data[at[2]:at[3]], data[at[4]:at[5]], data[at[6]:at[7]]
@@ -271,13 +365,48 @@ func (c *client) apply(data string) {
 			delete(c.elements, id)
 		case isPart:
 			old := regexp.MustCompile(`<` + tag + ` id="` + id + `">.*?</` + tag + `>`)
-			if !old.MatchString(c.elements[widget]) {
+			switch old.FindString(c.elements[widget]) {
+			case "":
 				c.t.Errorf("a part of %s came before the whole", id)
+			case element:
+				c.knew(e, strings.TrimPrefix(widget, "widget-"), data)
 			}
 			c.elements[widget] = old.ReplaceAllLiteralString(c.elements[widget], element)
 		default:
+			if c.elements[id] == element {
+				c.knew(e, strings.TrimPrefix(id, "widget-"), data)
+			}
 			c.elements[id] = element
 		}
+	}
+}
+
+// knew complains that the client was told what it knew, but where that was not so
+// in between, or the dashboard was defined anew.
+func (c *client) knew(e sse, widget, data string) {
+	if c.news || c.shelf == nil {
+		return
+	}
+	c.shelf.mu.Lock()
+	defer c.shelf.mu.Unlock()
+	from, _ := store.ParseSeq(c.cursor)
+	to, _ := store.ParseSeq(e.id)
+	changes := map[store.Seq]bool{}
+	for _, state := range c.shelf.past[viewOf(c.view).Key()] {
+		w := state.Widgets[store.WidgetKey(widget)]
+		seq := w.ValueSeq
+		if c.format == HTML {
+			seq = w.PictureSeq
+		}
+		if state.Last > from && state.Last <= to && seq > from {
+			changes[seq] = true
+		}
+		if state.LayoutSeq > from && state.LayoutSeq <= to {
+			return
+		}
+	}
+	if len(changes) < 2 {
+		c.t.Errorf("from %d to %d %s did not change, and yet came %s", from, to, widget, data)
 	}
 }
 
@@ -285,6 +414,7 @@ func (c *client) apply(data string) {
 func (c *client) knows() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.understand(0)
 	if c.format == JSON {
 		return fmt.Sprint(c.values)
 	}
@@ -294,6 +424,7 @@ func (c *client) knows() string {
 func (c *client) got() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.understand(0)
 	return append([]string(nil), c.updates...)
 }
 

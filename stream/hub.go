@@ -53,6 +53,8 @@ type Hub struct {
 	metrics   *Metrics
 	writers   *wire.Writers // nil where connections are written by goroutines
 	poller    *wire.Poller
+	wall      func() time.Time // the clock people see, which may jump; tests make it
+	started   time.Time
 
 	mu    sync.Mutex
 	pools map[poolKey]*Pool
@@ -74,6 +76,8 @@ func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log 
 		heartbeat: heartbeat,
 		log:       log,
 		metrics:   metrics,
+		wall:      time.Now,
+		started:   time.Now(),
 		pools:     map[poolKey]*Pool{},
 		heads:     map[store.TenantID]store.Head{},
 	}
@@ -148,11 +152,15 @@ func (h *Hub) advance(heads map[store.TenantID]store.Head) {
 	}
 	for key, p := range h.pools {
 		if moved[key.tenant] {
-			p.news.CompareAndSwap(0, time.Now().UnixNano())
+			p.news.CompareAndSwap(0, h.uptime())
 			p.wake()
 		}
 	}
 }
+
+// uptime is the time since the hub was made, in ns, which no jump of the clock
+// changes.
+func (h *Hub) uptime() int64 { return int64(time.Since(h.started)) }
 
 func (h *Hub) head(tenant store.TenantID) store.Head {
 	h.mu.Lock()

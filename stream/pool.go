@@ -29,7 +29,7 @@ type Pool struct {
 	woken     chan struct{}             // one pending wake-up is enough: the refresh reads all there is
 	current   atomic.Pointer[rendition] // the newest; nil before the first refresh
 	read      atomic.Pointer[mark]      // what it is made of
-	news      atomic.Int64              // when the oldest of what is not read yet was announced, Unix ns; 0: all is read
+	news      atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
 	unsent    atomic.Int64              // the same of what is read and not sent yet
 
 	mu        sync.Mutex // held during a refresh
@@ -99,7 +99,7 @@ func (p *Pool) stale(head store.Head, window store.Window) bool {
 // be waiting for it.
 func (p *Pool) Refresh(ctx context.Context) error {
 	head := p.hub.head(p.view.Tenant) // before waiting: what came since, nobody was promised
-	window, err := p.view.Range.Window(time.Now())
+	window, err := p.view.Range.Window(p.hub.wall())
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (p *Pool) Refresh(ctx context.Context) error {
 		return nil
 	}
 	head = p.hub.head(p.view.Tenant)
-	now := time.Now()
+	now := p.hub.wall()
 	if window, err = p.view.Range.Window(now); err != nil {
 		return err
 	}

@@ -91,8 +91,7 @@ func (p *Pool) run(ctx context.Context) {
 // send: so a view is recomputed at most once in the shortest cadence that it is
 // watched at, and what goes out is as new as can be.
 func (p *Pool) refreshIfDue(ctx context.Context) {
-	now := time.Now()
-	if !p.isStale(now) || p.untilDue(now) > 0 {
+	if !p.isStale() || p.untilDue() > 0 {
 		return
 	}
 	err := p.Refresh(ctx)
@@ -107,15 +106,16 @@ func (p *Pool) refreshIfDue(ctx context.Context) {
 	}
 }
 
-func (p *Pool) isStale(now time.Time) bool {
-	window, err := p.view.Range.Window(now)
+func (p *Pool) isStale() bool {
+	window, err := p.view.Range.Window(p.hub.wall())
 	return err == nil && p.stale(p.hub.head(p.view.Tenant), window)
 }
 
 // untilDue is the time until some lane may send.
-func (p *Pool) untilDue(now time.Time) time.Duration {
+func (p *Pool) untilDue() time.Duration {
 	p.lanesMu.Lock()
 	defer p.lanesMu.Unlock()
+	now := time.Now()
 	least := longestWait // without lanes
 	for _, l := range p.lanes {
 		least = min(least, l.due().Sub(now))
@@ -131,14 +131,14 @@ func (p *Pool) advance() time.Duration {
 	now, r := time.Now(), p.current.Load()
 	var beat []byte
 	if !now.Before(p.nextBeat) {
-		beat = appendHeartbeat(nil, now)
+		beat = appendHeartbeat(nil, p.hub.wall())
 		p.nextBeat = p.nextBeat.Add(p.hub.heartbeat)
 		if p.nextBeat.Before(now) { // the machine slept
 			p.nextBeat = now.Add(p.hub.heartbeat)
 		}
 	}
-	stale := p.isStale(now)
-	wait := min(p.untilNextStep(now), p.nextBeat.Sub(now))
+	stale := p.isStale()
+	wait := min(p.untilNextStep(), p.nextBeat.Sub(now))
 	for _, l := range p.lanes {
 		var update *rendition
 		if l.lags(r) && !now.Before(l.due()) {
@@ -146,7 +146,7 @@ func (p *Pool) advance() time.Duration {
 		}
 		if (update != nil || beat != nil) && l.advance(update, beat) {
 			l.sent = now
-			p.tookSince(now)
+			p.observeWait()
 		}
 		if l.lags(r) {
 			wait = min(wait, l.due().Sub(now))
@@ -158,10 +158,10 @@ func (p *Pool) advance() time.Duration {
 	return max(wait, 0)
 }
 
-// tookSince observes how long the oldest event of an update waited.
-func (p *Pool) tookSince(now time.Time) {
+// observeWait observes how long the oldest event of an update waited for it.
+func (p *Pool) observeWait() {
 	if since := p.unsent.Swap(0); since != 0 {
-		p.hub.metrics.EventToFragment.Observe(time.Duration(now.UnixNano() - since).Seconds())
+		p.hub.metrics.EventToFragment.Observe(time.Duration(p.hub.uptime() - since).Seconds())
 	}
 }
 
@@ -170,12 +170,12 @@ func (p *Pool) tookSince(now time.Time) {
 const longestWait = 15 * time.Second
 
 // untilNextStep is the time until a window that moves begins another step.
-func (p *Pool) untilNextStep(now time.Time) time.Duration {
+func (p *Pool) untilNextStep() time.Duration {
 	read := p.read.Load()
 	if !p.view.Range.Moves() || read == nil || read.window.Step == 0 {
 		return longestWait
 	}
-	step := read.window.Step
+	now, step := p.hub.wall(), read.window.Step
 	next := time.Unix(now.Unix()-now.Unix()%step+step, 0)
 	return min(next.Sub(now), longestWait)
 }

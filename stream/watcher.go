@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"pulseboard/store"
 	"pulseboard/stream/chain"
@@ -185,7 +184,7 @@ func (w *Watcher) begin() []byte {
 	w.state = r.id()
 	w.pool.hub.metrics.Resumes.WithLabelValues(string(how)).Inc()
 	b = append(b, w.bytes(f)...)
-	return append(b, w.encode(appendFirstHeartbeat(nil, time.Now()))...)
+	return append(b, w.encode(appendFirstHeartbeat(nil, w.pool.hub.wall()))...)
 }
 
 // bytes gives a frame that stands alone.

@@ -16,7 +16,6 @@ package wire
 
 import (
 	"errors"
-	"io"
 	"sync"
 	"time"
 )
@@ -135,7 +134,7 @@ type Conn struct {
 	// Owned by the shard's goroutine.
 	index   int    // in part.members
 	pending []byte // not taken by the socket yet
-	since   int64  // Unix ns when the socket last took something, while it is busy
+	since   int64  // when the socket last took something, while it is busy; by shard.now
 	last    []byte // to write before the end
 	ending  bool
 	closed  bool
@@ -149,7 +148,9 @@ func (w *Writers) Attach(socket Socket, g *Group, feed Feed) *Conn {
 	p := &g.parts[w.next]
 	w.mu.Unlock()
 	c := &Conn{shard: p.shard, part: p, socket: socket, feed: feed}
-	p.shard.post(letter{what: attach, conn: c})
+	if !p.shard.post(letter{what: attach, conn: c}) {
+		c.release(ErrEnded)
+	}
 	return c
 }
 
@@ -185,22 +186,28 @@ type shard struct {
 	stop    chan struct{}
 	stopped chan struct{}
 
-	mu   sync.Mutex
-	mail []letter
+	mu     sync.Mutex
+	mail   []letter
+	closed bool // nobody reads the mail any more
 
 	// Owned by the shard's goroutine.
-	busy   map[*Conn]struct{} // those with pending bytes
-	conns  map[*Conn]struct{}
-	writes int
-	bytes  int
-	now    int64
+	busy    map[*Conn]struct{} // those with pending bytes
+	conns   map[*Conn]struct{}
+	looking bool // for stalled ones, as long as some are busy
+	writes  int
+	bytes   int
+	now     int64 // ns since the shard started, which no jump of the clock changes
 }
 
-func (s *shard) post(l letter) {
+func (s *shard) post(l letter) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
 	s.mail = append(s.mail, l)
-	s.mu.Unlock()
 	s.ring()
+	return true
 }
 
 func (s *shard) ring() {
@@ -216,20 +223,21 @@ const stallChecks = 30
 func (s *shard) run() {
 	defer close(s.stopped)
 	s.conns = map[*Conn]struct{}{}
-	look := time.NewTicker(max(s.stall/stallChecks, time.Millisecond))
-	defer look.Stop()
+	started, interval := time.Now(), max(s.stall/stallChecks, time.Millisecond)
+	look := time.NewTimer(interval)
+	look.Stop()
 	var mail []letter
 	for {
 		select {
 		case <-s.stop:
-			s.now = time.Now().UnixNano()
-			for c := range s.conns {
-				s.close(c, ErrEnded)
-			}
+			s.closeAll()
 			return
 		case <-look.C:
-			s.now = time.Now().UnixNano()
+			s.now = int64(time.Since(started))
 			s.closeStalled()
+			if s.looking = len(s.busy) > 0; s.looking {
+				look.Reset(interval)
+			}
 			continue
 		case <-s.signal:
 		}
@@ -237,9 +245,13 @@ func (s *shard) run() {
 		mail, s.mail = s.mail, mail[:0]
 		s.mu.Unlock()
 		for i := range mail {
-			s.now = time.Now().UnixNano()
+			s.now = int64(time.Since(started))
 			s.read(&mail[i])
 			mail[i] = letter{}
+		}
+		if len(s.busy) > 0 && !s.looking {
+			s.looking = true
+			look.Reset(interval)
 		}
 		if s.writes > 0 {
 			s.stats.Wrote(s.writes, s.bytes)
@@ -369,8 +381,26 @@ func (s *shard) close(c *Conn, why error) {
 	p.members[c.index], moved.index = moved, c.index
 	p.members[len(p.members)-1] = nil
 	p.members = p.members[:len(p.members)-1]
-	if err := c.socket.Close(); err != nil && why == io.EOF {
-		why = err
-	}
+	c.release(why)
+}
+
+// release gives up the socket.
+func (c *Conn) release(why error) {
+	_ = c.socket.Close() // what was to be written is written, or can't be
 	c.feed.Done(why)
+}
+
+func (s *shard) closeAll() {
+	s.mu.Lock()
+	s.closed = true
+	mail := s.mail
+	s.mu.Unlock()
+	for _, l := range mail {
+		if l.what == attach {
+			l.conn.release(ErrEnded)
+		}
+	}
+	for c := range s.conns {
+		s.close(c, ErrEnded)
+	}
 }
