@@ -159,7 +159,7 @@ func (w *Writers) Attach(socket Socket, g *Group, feed Feed) *Conn {
 func (c *Conn) Ready() { c.shard.post(letter{what: ready, conn: c}) }
 
 // End closes the connection after its reader took what it is busy with, and then
-// last. After a while it is closed whatever was taken.
+// last. After a while it is closed whatever was taken. Only the first End counts.
 func (c *Conn) End(last []byte) { c.shard.post(letter{what: end, conn: c, last: last}) }
 
 // A letter tells a shard what happened.
@@ -177,6 +177,7 @@ const (
 	wake
 	ready
 	end
+	expire // the time to end is over
 )
 
 type shard struct {
@@ -292,11 +293,11 @@ func (s *shard) read(l *letter) {
 	case end:
 		if !c.ending {
 			c.ending, c.last = true, l.last
-			time.AfterFunc(endTimeout, func() { s.post(letter{what: end, conn: c}) })
+			time.AfterFunc(endTimeout, func() { s.post(letter{what: expire, conn: c}) })
 			s.advance(c)
-			return
 		}
-		s.close(c, ErrEnded) // it had its time
+	case expire:
+		s.close(c, ErrEnded)
 	}
 }
 
