@@ -236,6 +236,12 @@ func (c *client) open(h *Hub) {
 	go func() { over(w.Run(ctx, c.write)) }()
 }
 
+func (c *client) slowness() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.delay
+}
+
 // cut ends the stream without a word.
 func (c *client) cut() { c.cutAfter(0) }
 
@@ -270,10 +276,9 @@ func (c *client) settle() {
 }
 
 func (c *client) write(events []byte) error {
-	c.mu.Lock()
-	delay := c.delay
-	c.mu.Unlock()
-	time.Sleep(delay)
+	for began := time.Now(); c.slowness() > time.Since(began); {
+		time.Sleep(min(c.slowness()-time.Since(began), 10*time.Second)) // it may get faster
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.raw = append(c.raw, events...)
