@@ -11,17 +11,6 @@ import (
 	"pulseboard/stream/wire"
 )
 
-// Source is where a hub reads from: the store.
-type Source interface {
-	Dashboard(context.Context, store.TenantID, store.DashboardID) (store.Dashboard, error)
-	Heads(context.Context) (map[store.TenantID]store.Head, error)
-	// ScanEvents calls fn for each event of the scan, in any order, and gives the
-	// head that the next scan has to begin after.
-	ScanEvents(context.Context, store.TenantID, store.Scan, func(*store.Event) error) (store.EventSeq, error)
-	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
-	SaveViewState(context.Context, store.TenantID, store.ViewKey, store.ViewState) error
-}
-
 // Fragment is a widget rendered to HTML.
 type Fragment struct {
 	Whole []byte // one element, its id the first attribute
@@ -70,7 +59,7 @@ type poolKey struct {
 // heartbeat the time between two heartbeats of a stream.
 func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log *slog.Logger, metrics *Metrics) *Hub {
 	return &Hub{
-		source:    source,
+		source:    countedSource{source, metrics.StoreCalls},
 		render:    render,
 		cycle:     cycle,
 		heartbeat: heartbeat,

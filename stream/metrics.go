@@ -12,6 +12,7 @@ type Metrics struct {
 	Pools           prometheus.Gauge       // views held now
 	Refreshes       prometheus.Counter     // recomputations of views
 	Renders         prometheus.Counter     // widgets drawn
+	StoreCalls      prometheus.Counter     // reads and writes of the store for views
 	Frames          prometheus.Counter     // updates encoded, each for all who share it
 	Sent            prometheus.Counter     // messages given to readers
 	PlainBytes      prometheus.Counter     // of them, before compression
@@ -41,6 +42,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Pools:        gauge("pools", "Views held in memory now."),
 		Refreshes:    counter("refreshes_total", "Recomputations of views."),
 		Renders:      counter("renders_total", "Widgets drawn."),
+		StoreCalls:   counter("store_calls_total", "Reads and writes of the store for views."),
 		Frames:       counter("frames_total", "Updates encoded, each once for all who share it."),
 		Sent:         counter("stream_messages_total", "Messages given to readers: updates, heartbeats, goodbyes."),
 		PlainBytes:   counter("stream_plain_bytes_total", "Bytes of messages given to readers, before compression."),

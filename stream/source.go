@@ -1,0 +1,46 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pulseboard/store"
+)
+
+// Source is where a hub reads from: the store.
+type Source interface {
+	Dashboard(context.Context, store.TenantID, store.DashboardID) (store.Dashboard, error)
+	Heads(context.Context) (map[store.TenantID]store.Head, error)
+	// ScanEvents calls fn for each event of the scan, in any order, and gives the
+	// head that the next scan has to begin after.
+	ScanEvents(context.Context, store.TenantID, store.Scan, func(*store.Event) error) (store.EventSeq, error)
+	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
+	SaveViewState(context.Context, store.TenantID, store.ViewKey, store.ViewState) error
+}
+
+// countedSource counts what is asked for views. Heads are of no view.
+type countedSource struct {
+	Source
+	calls prometheus.Counter
+}
+
+func (s countedSource) Dashboard(ctx context.Context, tenant store.TenantID, id store.DashboardID) (store.Dashboard, error) {
+	s.calls.Inc()
+	return s.Source.Dashboard(ctx, tenant, id)
+}
+
+func (s countedSource) ScanEvents(ctx context.Context, tenant store.TenantID, scan store.Scan, fn func(*store.Event) error) (store.EventSeq, error) {
+	s.calls.Inc()
+	return s.Source.ScanEvents(ctx, tenant, scan, fn)
+}
+
+func (s countedSource) ViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey) (store.ViewState, error) {
+	s.calls.Inc()
+	return s.Source.ViewState(ctx, tenant, key)
+}
+
+func (s countedSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, state store.ViewState) error {
+	s.calls.Inc()
+	return s.Source.SaveViewState(ctx, tenant, key, state)
+}
