@@ -5,9 +5,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help run build generate test lint bench chromium
+.PHONY: help run build generate test lint bench bench-stream tools
 help: ## print this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: build ## build, and serve a live demo on http://localhost:8080
 	$(BINARY) serve --demo --data data/demo
@@ -24,15 +24,22 @@ lint: ## check generated code, format, go vet and staticcheck
 	@test -z "$$(gofmt -l cmd handlers static store stream views)" || { gofmt -l cmd handlers static store stream views; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	cd cmd/loadgen && $(GO) vet ./...
 
-test: lint chromium ## lint, then run all tests with the race detector
-	$(GO) test -race -timeout 15m ./...
+test: lint tools ## lint, then run all tests with the race detector
+	PATH="$$PATH:/usr/sbin" $(GO) test -race -timeout 15m ./...
+	cd cmd/loadgen && $(GO) test ./...
 
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# Browser tests need Chromium.
-chromium:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } || \
-		{ echo "the browser tests need Chromium; type: sudo apt-get install chromium"; exit 1; }
+bench-stream: build ## compare the streams with other ways to send them: CPU, memory, delays; takes some 20 minutes
+	cd cmd/loadgen && $(GO) build -o ../../bin/loadgen .
+	bin/loadgen bench --binary $(BINARY)
+
+# The tests of what browsers, curl and proxies make of it need these programs.
+TOOLS := chromium curl nginx
+tools:
+	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || [ -x /usr/sbin/$$tool ] || missing="$$missing $$tool"; done; \
+		test -z "$$missing" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; } || \
+		{ echo "the tests need$$missing; type: sudo apt-get install$$missing"; exit 1; }

@@ -55,6 +55,9 @@ type site struct {
 	url  string
 	key  string
 
+	secure    bool              // with TLS
+	transport http.RoundTripper // of its clients; nil: the usual one
+
 	process *exec.Cmd
 	log     *lockedBuffer
 }
@@ -148,7 +151,7 @@ func (s *site) start() {
 	s.t.Helper()
 	address := "127.0.0.1:0"
 	if s.url != "" {
-		address = strings.TrimPrefix(s.url, "http://")
+		_, address, _ = strings.Cut(s.url, "://")
 	}
 	args := append([]string{"serve", "--data", s.dir, "--listen", address}, s.args...)
 	s.log = &lockedBuffer{}
@@ -164,6 +167,9 @@ func (s *site) start() {
 	})
 	s.eventually("the server listens", func() bool { return listening.MatchString(s.log.String()) })
 	s.url = "http://" + listening.FindStringSubmatch(s.log.String())[1]
+	if s.secure {
+		s.url = strings.Replace(s.url, "http:", "https:", 1)
+	}
 }
 
 // kill ends the server without a warning.
@@ -199,7 +205,7 @@ func (s *site) post(events ...map[string]any) time.Time {
 	}
 	request, _ := http.NewRequest("POST", s.url+"/api/events", bytes.NewReader(body))
 	request.Header.Set("Authorization", "Bearer "+s.key)
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Transport: s.transport}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -221,7 +227,7 @@ func signup() map[string]any { return map[string]any{"event": "signup"} }
 func (s *site) signIn(email string) *http.Client {
 	s.t.Helper()
 	jar, _ := cookiejar.New(nil)
-	client := &http.Client{Jar: jar}
+	client := &http.Client{Jar: jar, Transport: s.transport}
 	response, err := client.PostForm(s.url+"/login", url.Values{"email": {email}, "password": {password}})
 	if err != nil {
 		s.t.Fatal(err)
