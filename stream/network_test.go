@@ -19,15 +19,16 @@ type link struct {
 
 	mu     sync.Mutex
 	conn   *wire.Conn
-	under  []byte // way
-	full   bool   // a write found no room
-	cut    bool   // by the client
+	under  []byte        // way
+	full   bool          // a write found no room
+	cut    bool          // by the client
+	filled chan struct{} // something is under way
 	closed chan struct{}
 	once   sync.Once
 }
 
 func newLink(capacity int, pace time.Duration, arrive func([]byte)) *link {
-	l := &link{capacity: capacity, pace: pace, arrive: arrive, closed: make(chan struct{})}
+	l := &link{capacity: capacity, pace: pace, arrive: arrive, filled: make(chan struct{}, 1), closed: make(chan struct{})}
 	if pace > 0 {
 		go l.run()
 	}
@@ -59,6 +60,7 @@ func (l *link) Write(b []byte) (int, error) {
 	n := min(len(b), l.capacity-len(l.under))
 	l.full = n < len(b)
 	l.under = append(l.under, b[:n]...)
+	l.fill()
 	return n, nil
 }
 
@@ -78,22 +80,37 @@ func (l *link) Close() error {
 
 // run lets arrive what is under way, in pieces that have nothing to do with events.
 func (l *link) run() {
-	for n := 1; ; n = n%97 + 7 {
+	for size := 1; ; size = size%97 + 7 {
+		select {
+		case <-l.closed:
+			return
+		case <-l.filled:
+		}
 		select {
 		case <-l.closed:
 			return
 		case <-time.After(l.pace):
 		}
 		l.mu.Lock()
-		n := min(n*l.capacity/50+1, len(l.under))
+		n := min(size*l.capacity/50+1, len(l.under))
 		l.arrive(l.under[:n])
 		l.under = append([]byte(nil), l.under[n:]...)
+		if len(l.under) > 0 {
+			l.fill()
+		}
 		full, conn := l.full, l.conn
 		l.full = false
 		l.mu.Unlock()
 		if full {
 			conn.Ready()
 		}
+	}
+}
+
+func (l *link) fill() {
+	select {
+	case l.filled <- struct{}{}:
+	default:
 	}
 }
 
