@@ -270,6 +270,18 @@ func TestNamesAreChecked(t *testing.T) {
 	}
 }
 
+// A cursor is what String writes, and nothing else, whatever a client sends.
+func FuzzParseSeq(f *testing.F) {
+	for _, text := range []string{"1", "0", "-1", "+1", "01", "1e3", "9223372036854775807", "9223372036854775808", "１", "1\x00"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if seq, ok := ParseSeq(text); ok != (seq > 0) || ok && seq.String() != text {
+			t.Errorf("%q is read as %d, %v", text, seq, ok)
+		}
+	})
+}
+
 func TestViewsThatLookAtTheSameShareAKey(t *testing.T) {
 	r, _ := ParseRange("now-1h", "now")
 	a := View{Dashboard: "d", Range: r, Vars: Vars{"x": {"2", "1", "2"}}}

@@ -55,6 +55,7 @@ type site struct {
 	url  string
 	key  string
 
+	files     int               // that it may have open; 0: as many as the test
 	secure    bool              // with TLS
 	transport http.RoundTripper // of its clients; nil: the usual one
 
@@ -156,6 +157,9 @@ func (s *site) start() {
 	args := append([]string{"serve", "--data", s.dir, "--listen", address}, s.args...)
 	s.log = &lockedBuffer{}
 	process := exec.Command(binary, args...)
+	if s.files > 0 {
+		process = exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, s.files), binary}, args...)...)
+	}
 	process.Stderr = s.log
 	if err := process.Start(); err != nil {
 		s.t.Fatal(err)
@@ -341,4 +345,11 @@ func (r *reader) must(event string) message {
 		r.t.Fatalf("the stream gave no %s", event)
 	}
 	return m
+}
+
+// discard forgets the messages that came so far.
+func (r *reader) discard() {
+	for len(r.messages) > 0 {
+		<-r.messages
+	}
 }
