@@ -45,7 +45,7 @@ type arm struct {
 	Memory    float64 `json:"rss_kib_a_viewer"`
 	TotalRSS  float64 `json:"rss_mib"`
 	latencies `json:"event_to_arrival"`
-	Missed    int `json:"missed"`
+	Merged    int `json:"merged"`
 }
 
 var ways = []string{"pulseboard", "raw", "goroutine", "r3labs", "go-sse"}
@@ -112,6 +112,28 @@ func begun(f *fleet, n int, most time.Duration) error {
 	return nil
 }
 
+// check counts what viewers know that is not so.
+func (cmd *benchCmd) check(s *site, f *fleet) error {
+	fresh, err := s.readings("line")
+	if err != nil {
+		return err
+	}
+	// The window may slide while it is asked for; what is wrong stays wrong.
+	wrong := f.wrong(fresh)
+	for range 20 {
+		if wrong == 0 {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+		if fresh, err = s.readings("line"); err != nil {
+			return err
+		}
+		wrong = f.wrong(fresh)
+	}
+	cmd.gaps += wrong + f.total().Duplicates
+	return nil
+}
+
 // tick posts one event, waits until its update is everywhere, and rests a while so
 // that the next goes out at once.
 func tick(f *fleet, viewers int, post func() error) error {
@@ -141,8 +163,8 @@ func (cmd *benchCmd) fanout() error {
 				return fmt.Errorf("%s: %w", way, err)
 			}
 			cmd.arms[way] = append(cmd.arms[way], a)
-			fmt.Fprintf(os.Stderr, "  round %d %-10s %5.1f µs CPU a delivery, %5.1f KiB a viewer, event to arrival p50 %.0f p99 %.0f ms, spread %.0f ms, missed %d\n",
-				round+1, way, a.CPU, a.Memory, a.P50, a.P99, a.Spread, a.Missed)
+			fmt.Fprintf(os.Stderr, "  round %d %-10s %5.1f µs CPU a delivery, %5.1f KiB a viewer, event to arrival p50 %.0f p99 %.0f ms, spread %.0f ms, merged %d\n",
+				round+1, way, a.CPU, a.Memory, a.P50, a.P99, a.Spread, a.Merged)
 		}
 	}
 	us := func(a arm) float64 { return a.CPU }
@@ -160,6 +182,7 @@ func (cmd *benchCmd) measure(way string) (a arm, err error) {
 	var p *process
 	var f *fleet
 	var post func() error
+	var board *site
 	if way == "pulseboard" {
 		s, err := cmd.site()
 		if err != nil {
@@ -169,7 +192,7 @@ func (cmd *benchCmd) measure(way string) (a arm, err error) {
 		if f, err = cmd.fleet(s, "line", "format=json", false); err != nil {
 			return a, err
 		}
-		p, post = s.process, s.post
+		p, post, board = s.process, s.post, s
 	} else {
 		if p, err = start(cmd.ctx, func(line string) (string, bool) { return line, strings.Contains(line, "127.0.0.1:") }, self(), "serve", way); err != nil {
 			return a, err
@@ -208,18 +231,19 @@ func (cmd *benchCmd) measure(way string) (a arm, err error) {
 			return a, err
 		}
 	}
-	deliveries, missed := f.deliveries()
+	deliveries, merged := f.deliveries()
 	a = arm{
 		CPU:       (p.cpu() - cpu).Seconds() * 1e6 / float64(max(1, deliveries)),
 		Memory:    float64(p.memory()-before) / 1024 / float64(cmd.Viewers),
 		TotalRSS:  float64(p.memory()) / (1 << 20),
 		latencies: f.latencies(),
-		Missed:    missed,
+		Merged:    merged,
 	}
 	if way == "pulseboard" {
 		cmd.frame = int(f.total().Bytes-bytes) / max(1, deliveries)
-		states, _ := f.distinct()
-		cmd.gaps += missed + f.total().Duplicates + states - 1
+		if err := cmd.check(board, f); err != nil {
+			return a, err
+		}
 	}
 	return a, nil
 }
@@ -438,9 +462,10 @@ func (cmd *benchCmd) stalled() error {
 					return err
 				}
 			}
-			p99[i] = f.latencies().P99
-			_, missed := f.deliveries()
-			cmd.gaps += missed + f.total().Duplicates
+			p99[i] = f.latencies().TickP99
+			if err := cmd.check(s, f); err != nil {
+				return err
+			}
 			f.close()
 			s.close()
 		}

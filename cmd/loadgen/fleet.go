@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -370,6 +371,18 @@ func (f *fleet) mark(id string, posted int64) {
 	}
 }
 
+// wrong counts the viewers that know anything else than this.
+func (f *fleet) wrong(values map[string]string) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.viewers {
+		if !v.stalled && !maps.Equal(f.states.values(v.state), values) {
+			n++
+		}
+	}
+	return n
+}
+
 // distinct counts the states the viewers are in.
 func (f *fleet) distinct() (states int, someone map[string]string) {
 	f.mu.Lock()
@@ -390,42 +403,48 @@ type latencies struct {
 	P50    float64 `json:"p50_ms"` // event to arrival
 	P99    float64 `json:"p99_ms"`
 	Spread float64 `json:"spread_ms"` // first to last viewer of a tick, median
+	// The viewer at the 99th percentile of a tick, median over the ticks: a commit
+	// that was slow on the disk counts as one of many here.
+	TickP99 float64 `json:"tick_p99_ms"`
 }
 
 func (f *fleet) latencies() latencies {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var all, spreads []int64
+	var all, spreads, p99s []int64
 	for _, t := range f.ticks {
 		if t.posted == 0 {
 			continue
 		}
-		for _, at := range t.arrivals {
+		arrivals := slices.Sorted(slices.Values(t.arrivals))
+		for _, at := range arrivals {
 			all = append(all, at-t.posted)
 		}
-		spreads = append(spreads, slices.Max(t.arrivals)-slices.Min(t.arrivals))
+		spreads = append(spreads, arrivals[len(arrivals)-1]-arrivals[0])
+		p99s = append(p99s, arrivals[len(arrivals)*99/100]-t.posted)
 	}
 	if len(all) == 0 {
 		return latencies{}
 	}
 	slices.Sort(all)
 	slices.Sort(spreads)
+	slices.Sort(p99s)
 	ms := func(ns int64) float64 { return float64(ns) / 1e6 }
-	return latencies{len(spreads), ms(all[len(all)/2]), ms(all[len(all)*99/100]), ms(spreads[len(spreads)/2])}
+	return latencies{len(spreads), ms(all[len(all)/2]), ms(all[len(all)*99/100]), ms(spreads[len(spreads)/2]), ms(p99s[len(p99s)/2])}
 }
 
-// deliveries counts the updates that came after everybody had a first one, and those
-// that somebody lacks of them.
-func (f *fleet) deliveries() (came, missed int) {
+// deliveries counts the updates that came, and those that came to a viewer in one
+// with the next.
+func (f *fleet) deliveries() (came, merged int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range f.order {
 		if t := f.ticks[id]; t.posted != 0 {
 			came += len(t.arrivals)
-			missed += max(0, f.reading()-len(t.arrivals))
+			merged += max(0, f.reading()-len(t.arrivals))
 		}
 	}
-	return came, missed
+	return came, merged
 }
 
 // reading counts the viewers that read.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -35,9 +34,8 @@ type report struct {
 	FirstLast   float64 `json:"first_frame_last_ms"`
 	latencies   `json:"event_to_arrival"`
 	Deliveries  int     `json:"deliveries"`
-	Missed      int     `json:"missed"`
-	States      int     `json:"distinct_states"`
-	Wrong       bool    `json:"wrong_state"`
+	Merged      int     `json:"merged"` // updates that came to a viewer in one with the next
+	Gaps        int     `json:"gaps"`   // viewers that in the end know anything else than a fresh page
 	BytesViewer float64 `json:"bytes_a_viewer"`
 	CPU         float64 `json:"server_cpu_us_a_delivery"`
 	CPUShare    float64 `json:"server_cpu_cores"`
@@ -115,9 +113,7 @@ func (cmd *watchCmd) watch(ctx context.Context, s *site) (report, error) {
 	p50, last := f.firsts()
 	r.FirstP50, r.FirstLast = p50.Seconds()*1e3, last.Seconds()*1e3
 	r.BytesViewer = float64(r.Bytes-before.Bytes) / float64(cmd.Viewers)
-	r.Deliveries, r.Missed = f.deliveries()
-	states, someone := f.distinct()
-	r.States = states
+	r.Deliveries, r.Merged = f.deliveries()
 	if own {
 		used := s.cpu() - cpu
 		r.CPU = used.Seconds() * 1e6 / float64(max(1, r.Deliveries))
@@ -128,7 +124,7 @@ func (cmd *watchCmd) watch(ctx context.Context, s *site) (report, error) {
 			if err != nil {
 				return report{}, err
 			}
-			r.Wrong = states != 1 || !maps.Equal(fresh, someone)
+			r.Gaps = f.wrong(fresh)
 		}
 	}
 	return r, nil
@@ -153,8 +149,7 @@ func (r report) print() {
 	line("events, updates, deliveries", fmt.Sprint(r.Events, ", ", r.Ticks, ", ", r.Deliveries))
 	line("event to arrival, ms: p50, p99", fmt.Sprintf("%.1f, %.1f", r.P50, r.P99))
 	line("first to last viewer, ms, median", fmt.Sprintf("%.1f", r.Spread))
-	line("missed, duplicate", fmt.Sprint(r.Missed, ", ", r.Duplicates))
-	line("states in the end, wrong", fmt.Sprint(r.States, ", ", r.Wrong))
+	line("gaps, duplicates, updates merged", fmt.Sprint(r.Gaps, ", ", r.Duplicates, ", ", r.Merged))
 	line("bytes a viewer", fmt.Sprintf("%.0f", r.BytesViewer))
 	line("server CPU: µs a delivery, cores", fmt.Sprintf("%.1f, %.2f", r.CPU, r.CPUShare))
 	line("server RSS, KiB a viewer", fmt.Sprintf("%.1f", r.RSS))
