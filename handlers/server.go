@@ -113,6 +113,7 @@ const (
 func (s *Server) Run(ctx context.Context) {
 	s.syncHub(ctx)
 	go s.Store.Changes(ctx, changesEvery, func() { s.syncHub(ctx) })
+	go s.Store.KeepRollups(ctx, s.Log)
 	sweep, prune := time.NewTicker(sweepEvery), time.NewTicker(time.Hour)
 	defer sweep.Stop()
 	defer prune.Stop()

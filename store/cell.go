@@ -1,9 +1,6 @@
 package store
 
-import (
-	"hash/maphash"
-	"math"
-)
+import "math"
 
 // cell is some events of one metric, folded. Cells merge: the merger of two
 // cells reads like the cell of all their events.
@@ -17,19 +14,15 @@ type cell struct {
 	sum      exactSum
 	min, max float64
 	values   distribution
-	users    map[uint64]struct{} // hashes of user ids
+	users    userSet
 }
-
-// userSeed makes the hashes of user ids of this process. With 64 bits, a
-// million users have no two alike but in one of 30 million processes.
-var userSeed = maphash.MakeSeed()
 
 func (c *cell) add(m *Metric, e *Event) {
 	c.count++
 	switch {
 	case m.Measure == Uniques:
 		if e.User != "" {
-			c.addUser(maphash.String(userSeed, e.User))
+			c.users.add(hashUser(e.User))
 		}
 	case m.Measure == Ratio:
 		if allHold(m.Of, e) {
@@ -41,13 +34,6 @@ func (c *cell) add(m *Metric, e *Event) {
 			c.addNumber(m.Measure, f)
 		}
 	}
-}
-
-func (c *cell) addUser(hash uint64) {
-	if c.users == nil {
-		c.users = map[uint64]struct{}{}
-	}
-	c.users[hash] = struct{}{}
 }
 
 func (c *cell) addNumber(measure Measure, f float64) {
@@ -80,9 +66,7 @@ func (c *cell) merge(o *cell) {
 		c.sum.merge(o.sum)
 		c.values.merge(&o.values)
 	}
-	for hash := range o.users {
-		c.addUser(hash)
-	}
+	c.users.merge(&o.users)
 }
 
 // number reads the cell. A nil cell reads like one of no events.
@@ -94,7 +78,8 @@ func (c *cell) number(m Metric) Number {
 	case Count:
 		return Of(float64(c.count))
 	case Uniques:
-		return Of(float64(len(c.users)))
+		n, about := c.users.size()
+		return Number{float64(n), true, about}
 	case Sum:
 		return Of(c.sum.value())
 	case Ratio:

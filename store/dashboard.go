@@ -60,6 +60,22 @@ type Metric struct {
 	By       string      // the field to group by; empty means no grouping
 }
 
+// counts says whether an event is one of those that the metric folds.
+func (m *Metric) counts(e *Event) bool {
+	return (m.Event == "" || e.Name == m.Event) && allHold(m.Where, e)
+}
+
+// groupOf gives the group of an event; without a grouping there is one, named "".
+func (m *Metric) groupOf(e *Event) string {
+	if m.By == "" {
+		return ""
+	}
+	if v, ok := e.Field(m.By); ok {
+		return v.String()
+	}
+	return NoGroup
+}
+
 // Kind is how a widget shows its metric.
 type Kind string
 

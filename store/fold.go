@@ -2,6 +2,9 @@ package store
 
 import (
 	"cmp"
+	"fmt"
+	"iter"
+	"math"
 	"slices"
 )
 
@@ -46,10 +49,90 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, steps: map[int64]groups{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), steps: map[int64]groups{}, stale: true})
 		}
 	}
 	return f
+}
+
+// Rollups gives the rollups that the fold can begin with, see Restore; none for a
+// window whose steps are too short.
+func (f *Fold) Rollups() (keys []RollupKey, tier int64) {
+	tier, ok := TierOf(f.window.Step)
+	if !ok {
+		return nil, 0
+	}
+	for _, w := range f.widgets {
+		keys = append(keys, w.rollup.Key())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), tier
+}
+
+// Restore takes over the events up to a seq from a rollup: blocks are its steps of
+// the tier, from the window's start on, by their starts. Those events are not
+// counted when they are added. The error says that a block can't be read; then the
+// fold is of no use.
+func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
+	for start, block := range blocks {
+		if start < f.window.From || (!f.open && start >= f.window.To) {
+			continue
+		}
+		cells, err := readBlock(block)
+		if err != nil {
+			return err
+		}
+		for _, w := range f.widgets {
+			if w.rollup.Key() == key {
+				if err := w.restore(f, floor(start, f.window.Step), cells); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, w := range f.widgets {
+		if w.rollup.Key() == key {
+			w.upto = upto
+		}
+	}
+	return nil
+}
+
+func (w *widgetFold) restore(f *Fold, step int64, cells groups) error {
+	for name, c := range cells {
+		values, group, ok := w.rollup.split(name)
+		if !ok {
+			return fmt.Errorf("%w: a group has no name", errBlock)
+		}
+		if w.passes(f.filters, values) {
+			w.cell(step, group).merge(c)
+			w.stale = true
+		}
+	}
+	return nil
+}
+
+// passes says whether events whose fields have these values pass the filters.
+func (w *widgetFold) passes(filters []variableFilter, values []Value) bool {
+	for _, filter := range filters {
+		i := slices.Index(w.rollup.dims, filter.field)
+		if i < 0 || values[i].IsNull() || !slices.Contains(filter.values, values[i].String()) {
+			return false
+		}
+	}
+	return true
+}
+
+// Upto gives the seq up to which no event has to be added any more.
+func (f *Fold) Upto() EventSeq {
+	least := EventSeq(math.MaxInt64)
+	for _, w := range f.widgets {
+		least = min(least, w.upto)
+	}
+	if len(f.widgets) == 0 {
+		return 0
+	}
+	return least
 }
 
 // Window is the window that readings are of.
@@ -107,6 +190,8 @@ type groups map[string]*cell
 // widgetFold is the part of a Fold that one widget reads.
 type widgetFold struct {
 	widget Widget
+	rollup Rollup
+	upto   EventSeq // events up to here are in steps
 	steps  map[int64]groups
 	stale  bool // last is not what the cells say
 	last   WidgetReading
@@ -114,16 +199,14 @@ type widgetFold struct {
 
 func (w *widgetFold) add(e *Event, step int64) {
 	m := &w.widget.Metric
-	if (m.Event != "" && e.Name != m.Event) || !allHold(m.Where, e) {
+	if e.Seq <= w.upto && w.upto > 0 || !m.counts(e) {
 		return
 	}
-	group := ""
-	if m.By != "" {
-		group = NoGroup
-		if v, ok := e.Field(m.By); ok {
-			group = v.String()
-		}
-	}
+	w.cell(step, m.groupOf(e)).add(m, e)
+	w.stale = true
+}
+
+func (w *widgetFold) cell(step int64, group string) *cell {
 	gs := w.steps[step]
 	if gs == nil {
 		gs = groups{}
@@ -134,8 +217,7 @@ func (w *widgetFold) add(e *Event, step int64) {
 		c = &cell{}
 		gs[group] = c
 	}
-	c.add(m, e)
-	w.stale = true
+	return c
 }
 
 func (w *widgetFold) dropBefore(from int64) {
@@ -188,14 +270,7 @@ func (w *widgetFold) points(window Window, group string) []Point {
 func (w *widgetFold) total(window Window) groups {
 	total := groups{}
 	for step := window.From; step < window.To; step += window.Step {
-		for group, c := range w.steps[step] {
-			t := total[group]
-			if t == nil {
-				t = &cell{}
-				total[group] = t
-			}
-			t.merge(c)
-		}
+		total.merge(w.steps[step])
 	}
 	total.limit(MaxGroups)
 	return total

@@ -18,10 +18,11 @@ type Reading interface {
 type Number struct {
 	Value float64
 	Valid bool
+	About bool // it is estimated
 }
 
 // Of is a Number that holds f.
-func Of(f float64) Number { return Number{f, true} }
+func Of(f float64) Number { return Number{Value: f, Valid: true} }
 
 // AppendJSON writes the number, or null.
 func (n Number) AppendJSON(b []byte) []byte {

@@ -124,6 +124,13 @@ func (s *shelf) ScanEvents(_ context.Context, _ store.TenantID, scan store.Scan,
 	return s.head.Events, nil
 }
 
+func (s *shelf) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+	return s.ScanEvents(ctx, tenant, store.Scan{From: time.Unix(fold.Window().From, 0), To: to}, func(e *store.Event) error {
+		fold.Add(e)
+		return nil
+	})
+}
+
 func (s *shelf) ViewState(_ context.Context, _ store.TenantID, key store.ViewKey) (store.ViewState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -173,19 +173,23 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 		return nil
 	}
 	fold, scan := p.fold, store.Scan{After: p.folded, From: time.Unix(window.From, 0)}
-	if fold == nil {
-		fold, scan.After = store.NewFold(p.dashboard, p.view, window), 0
-	}
 	if !p.view.Range.Moves() {
 		scan.To = time.Unix(window.To, 0)
 	}
-	// A scan that fails halfway leaves a fold that holds some events; it must not
-	// be used again.
+	// What fails halfway leaves a fold that holds some events; it must not be used
+	// again.
 	p.fold = nil
-	folded, err := p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
-		fold.Add(e)
-		return nil
-	})
+	var folded store.EventSeq
+	var err error
+	if fold == nil {
+		fold = store.NewFold(p.dashboard, p.view, window)
+		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
+	} else {
+		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
+			fold.Add(e)
+			return nil
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("read events of %s: %w", p.view.Key(), err)
 	}

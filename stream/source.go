@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,6 +16,10 @@ type Source interface {
 	// ScanEvents calls fn for each event of the scan, in any order, and gives the
 	// head that the next scan has to begin after.
 	ScanEvents(context.Context, store.TenantID, store.Scan, func(*store.Event) error) (store.EventSeq, error)
+	// FoldView fills a new fold with all events of its window, those at to or later
+	// left out unless it is zero, and gives the head that the next scan has to begin
+	// after.
+	FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error)
 	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
 	SaveViewState(context.Context, store.TenantID, store.ViewKey, store.ViewState) error
 }
@@ -33,6 +38,11 @@ func (s countedSource) Dashboard(ctx context.Context, tenant store.TenantID, id 
 func (s countedSource) ScanEvents(ctx context.Context, tenant store.TenantID, scan store.Scan, fn func(*store.Event) error) (store.EventSeq, error) {
 	s.calls.Inc()
 	return s.Source.ScanEvents(ctx, tenant, scan, fn)
+}
+
+func (s countedSource) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+	s.calls.Inc()
+	return s.Source.FoldView(ctx, tenant, fold, to)
 }
 
 func (s countedSource) ViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey) (store.ViewState, error) {

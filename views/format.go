@@ -14,17 +14,28 @@ const missing = "—"
 // figure is a number as a person reads it, with its unit apart.
 type figure struct {
 	Prefix, Digits, Unit string
+	About                bool // it is estimated
 }
 
 func (f figure) String() string {
-	if f.Unit == "" {
-		return f.Prefix + f.Digits
+	text := f.Prefix + f.Digits
+	if f.About {
+		text = "about " + text
 	}
-	return f.Prefix + f.Digits + " " + f.Unit // a thin space that does not break
+	if f.Unit == "" {
+		return text
+	}
+	return text + " " + f.Unit // a thin space that does not break
 }
 
 // figureOf writes a widget's number. compact shortens from 10,000 on.
 func figureOf(w store.Widget, n store.Number, compact bool) figure {
+	f := exactFigure(w, n, compact)
+	f.About = n.About
+	return f
+}
+
+func exactFigure(w store.Widget, n store.Number, compact bool) figure {
 	if !n.Valid {
 		return figure{Digits: missing}
 	}

@@ -141,6 +141,9 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	if got := figureOf(store.Widget{}, store.Number{}, true).String(); got != "—" {
 		t.Errorf("no number is %q", got)
 	}
+	if got := figureOf(store.Widget{}, store.Number{Value: 12_400, Valid: true, About: true}, true).String(); got != "about 12.4k" {
+		t.Errorf("an estimated number is %q", got)
+	}
 }
 
 func TestTicksAreRoundAndCoverWhatIsDrawn(t *testing.T) {

@@ -33,22 +33,30 @@ func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan stor
 	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil {
 		return 0, err
 	}
+	return head, scanEvents(ctx, tx, tenant, head, scan, fn)
+}
+
+// fewEvents is how many seqs are looked at one by one rather than by time.
+const fewEvents = 100_000
+
+// scanEvents does the work of ScanEvents in a transaction.
+func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head store.EventSeq, scan store.Scan, fn func(*store.Event) error) (err error) {
 	from, to := microBounds(scan.From, scan.To)
 	if scan.After >= head || from >= to {
-		return head, nil
+		return nil
 	}
-	// The transaction sees no event past the head. The events after a seq are few
-	// and lie together: in the order of seq only they are looked at.
+	// The transaction sees no event past the head. Where the events after a seq are
+	// few they lie together: in the order of seq only they are looked at.
 	var rows *sqlx.Rows
-	if scan.After == 0 {
-		rows, err = tx.QueryxContext(ctx, selectEvent+`INDEXED BY events_time WHERE tenant_id = ? AND time >= ? AND time < ?`, tenant, from, to)
+	if head-scan.After > fewEvents {
+		rows, err = tx.QueryxContext(ctx, selectEvent+`INDEXED BY events_time WHERE tenant_id = ? AND time >= ? AND time < ? AND seq > ?`, tenant, from, to, scan.After)
 	} else {
 		rows, err = tx.QueryxContext(ctx, selectEvent+`NOT INDEXED WHERE seq > ? AND tenant_id = ? AND time >= ? AND time < ?`, scan.After, tenant, from, to)
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return head, eachEvent(rows.Rows, fn)
+	return eachEvent(rows.Rows, fn)
 }
 
 // microBounds gives the µs since the epoch that a span covers; a zero time is open.

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
+	"github.com/DataDog/sketches-go/ddsketch/store"
+)
+
+// A block is the cells of one step of a rollup, by group, as they are kept: the
+// number of groups, and for each its name and its cell. Numbers of things are
+// varints, others little-endian.
+
+// blockVersion begins each block.
+const blockVersion = 1
+
+var errBlock = errors.New("a rollup's block can't be read")
+
+func (gs groups) append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, blockVersion), uint64(len(gs)))
+	for _, name := range slices.Sorted(maps.Keys(gs)) {
+		b = gs[name].append(appendBytes(b, []byte(name)))
+	}
+	return b
+}
+
+// readBlock gives the cells of a block. The error says that it is none.
+func readBlock(b []byte) (groups, error) {
+	r := &blockReader{rest: b}
+	if v := r.byte(); v != blockVersion {
+		r.fail(fmt.Errorf("version %d", v))
+	}
+	gs := groups{}
+	for range r.length(2) {
+		c := &cell{}
+		gs[string(r.bytes())] = c
+		c.read(r)
+	}
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail(errors.New("bytes after its end"))
+	}
+	return gs, r.err
+}
+
+// Parts of a cell that are there.
+const (
+	hasOf = 1 << iota
+	hasNumbers
+	hasSum
+	hasValues
+	hasUsers
+)
+
+func (c *cell) append(b []byte) []byte {
+	flags := byte(0)
+	for flag, has := range map[byte]bool{
+		hasOf: c.of > 0, hasNumbers: c.numbers > 0, hasSum: len(c.sum.partials) > 0,
+		hasValues: len(c.values.values) > 0 || c.values.sketch != nil, hasUsers: len(c.users.hashes) > 0 || c.users.sketch != nil,
+	} {
+		if has {
+			flags |= flag
+		}
+	}
+	b = binary.AppendUvarint(append(b, flags), uint64(c.count))
+	if flags&hasOf != 0 {
+		b = binary.AppendUvarint(b, uint64(c.of))
+	}
+	if flags&hasNumbers != 0 {
+		b = binary.AppendUvarint(b, uint64(c.numbers))
+		b = appendFloats(b, c.min, c.max)
+	}
+	if flags&hasSum != 0 {
+		b = binary.AppendUvarint(b, uint64(len(c.sum.partials)))
+		b = appendFloats(b, c.sum.partials...)
+	}
+	if flags&hasValues != 0 {
+		b = c.values.append(b)
+	}
+	if flags&hasUsers != 0 {
+		b = c.users.append(b)
+	}
+	return b
+}
+
+func (c *cell) read(r *blockReader) {
+	flags := r.byte()
+	c.count = int64(r.uvarint())
+	if flags&hasOf != 0 {
+		c.of = int64(r.uvarint())
+	}
+	if flags&hasNumbers != 0 {
+		c.numbers = int64(r.uvarint())
+		c.min, c.max = r.float(), r.float()
+	}
+	if flags&hasSum != 0 {
+		for range r.length(8) {
+			c.sum.partials = append(c.sum.partials, r.float())
+		}
+	}
+	if flags&hasValues != 0 {
+		c.values.read(r)
+	}
+	if flags&hasUsers != 0 {
+		c.users.read(r)
+	}
+}
+
+// append writes the distribution: 0 and its values, or 1 and its sketch.
+func (d *distribution) append(b []byte) []byte {
+	if d.sketch != nil {
+		var sketch []byte
+		d.sketch.Encode(&sketch, true)
+		return appendBytes(append(b, 1), sketch)
+	}
+	b = binary.AppendUvarint(append(b, 0), uint64(len(d.values)))
+	return appendFloats(b, d.values...)
+}
+
+func (d *distribution) read(r *blockReader) {
+	switch kind := r.byte(); kind {
+	case 0:
+		for range r.length(8) {
+			d.add(r.float())
+		}
+	case 1:
+		m, err := mapping.NewLogarithmicMapping(sketchAccuracy)
+		if err == nil {
+			d.sketch, err = ddsketch.DecodeDDSketch(r.bytes(), store.BufferedPaginatedStoreConstructor, m)
+		}
+		if err != nil {
+			r.fail(err)
+			d.sketch = nil
+		}
+	default:
+		r.fail(fmt.Errorf("kind %d of values", kind))
+	}
+}
+
+func appendBytes(b, bytes []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(bytes))), bytes...)
+}
+
+func appendFloats(b []byte, floats ...float64) []byte {
+	for _, f := range floats {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
+	}
+	return b
+}
+
+// blockReader reads a block. After an error all it gives is zero.
+type blockReader struct {
+	rest []byte
+	err  error
+}
+
+func (r *blockReader) fail(err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %w", errBlock, err)
+	}
+	r.rest = nil
+}
+
+func (r *blockReader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.fail(errors.New("it ends too soon"))
+		return make([]byte, n)
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *blockReader) byte() byte     { return r.take(1)[0] }
+func (r *blockReader) uint64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
+func (r *blockReader) float() float64 { return math.Float64frombits(r.uint64()) }
+
+func (r *blockReader) uvarint() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.fail(errors.New("no number"))
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// length reads how many things of at least size bytes each follow.
+func (r *blockReader) length(size int) int {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)/size) {
+		r.fail(errors.New("it ends too soon"))
+		return 0
+	}
+	return int(n)
+}
+
+// bytes reads bytes that stand behind their number.
+func (r *blockReader) bytes() []byte { return r.take(r.length(1)) }

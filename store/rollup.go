@@ -1,0 +1,213 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"iter"
+	"slices"
+)
+
+// Tiers are the lengths, in seconds, of the steps that rollups are kept in. Each
+// step of a window but the shortest is some steps of a tier.
+var Tiers = []int64{60, 900, 7200, 86400}
+
+// TierOf gives the longest tier that a step of a window is made of. ok is false
+// for the shortest step, which is for ranges so short that events are read.
+func TierOf(step int64) (tier int64, ok bool) {
+	for _, t := range Tiers {
+		if step%t == 0 {
+			tier, ok = t, true
+		}
+	}
+	return tier, ok
+}
+
+// MaxCombinations is the number of groups, counted over the values of a board's
+// variables, from which a step of a rollup is too wide to be kept.
+const MaxCombinations = 10_000
+
+// Rollup is what is folded for one or more widgets: cells by step and group. A
+// dashboard's variables are groups too, so that views of all their values read
+// from the same cells.
+type Rollup struct {
+	metric Metric   // one for all measures that read the same cells
+	dims   []string // fields that variables narrow, sorted
+}
+
+// RollupKey names a rollup inside its tenant: metrics that mean the same share one.
+type RollupKey string
+
+// RollupOf gives what a widget of a dashboard reads.
+func (d Dashboard) RollupOf(m Metric) Rollup {
+	r := Rollup{metric: m}
+	switch {
+	case m.Measure.percentile() != 0:
+		r.metric.Measure = P50
+	case m.Measure == Avg:
+		r.metric.Measure = Sum
+	case m.Measure == Max:
+		r.metric.Measure = Min
+	}
+	for _, v := range d.Variables {
+		r.dims = append(r.dims, v.Property)
+	}
+	slices.Sort(r.dims)
+	r.dims = slices.Compact(r.dims)
+	return r
+}
+
+// Rollups gives what the widgets of a dashboard read, by key.
+func (d Dashboard) Rollups() map[RollupKey]Rollup {
+	all := map[RollupKey]Rollup{}
+	for _, w := range d.Widgets {
+		if w.Kind != TextKind {
+			r := d.RollupOf(w.Metric)
+			all[r.Key()] = r
+		}
+	}
+	return all
+}
+
+// Key gives the rollup's name.
+func (r Rollup) Key() RollupKey {
+	conditions := func(all []Condition) []string {
+		var texts []string
+		for _, c := range all {
+			texts = append(texts, c.String())
+		}
+		slices.Sort(texts) // all must hold, in any order
+		return slices.Compact(texts)
+	}
+	m := r.metric
+	text, err := json.Marshal([]any{m.Measure, m.Event, conditions(m.Where), conditions(m.Of), m.Property, m.By, r.dims})
+	if err != nil {
+		panic(err) // texts can be written
+	}
+	return RollupKey(text)
+}
+
+// group names the cell that an event belongs to: the values of the variables'
+// fields, each behind its length plus one, 0 standing for none; then the group.
+func (r Rollup) group(b []byte, e *Event) []byte {
+	for _, field := range r.dims {
+		v, ok := e.Field(field)
+		if !ok {
+			b = append(b, 0)
+			continue
+		}
+		text := v.String()
+		b = append(binary.AppendUvarint(b, uint64(len(text))+1), text...)
+	}
+	return append(b, r.metric.groupOf(e)...)
+}
+
+// split takes the name of a group apart. ok is false when it is none.
+func (r Rollup) split(name string) (values []Value, group string, ok bool) {
+	b := []byte(name)
+	for range r.dims {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size)+1 {
+			return nil, "", false
+		}
+		b = b[size:]
+		if n == 0 {
+			values = append(values, Null)
+			continue
+		}
+		values = append(values, Text(string(b[:n-1])))
+		b = b[n-1:]
+	}
+	return values, string(b), true
+}
+
+// RollupStep is the cells of one step of a tier, and what to do with them.
+type RollupStep struct {
+	Tier  int64 // seconds
+	Start int64 // seconds since the epoch
+	cells groups
+}
+
+// Merge gives the block of this step and of a block kept before, which may be
+// empty. wide says that it holds more groups than are kept. The error says that
+// the block can't be read.
+func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
+	all := s.cells
+	if len(kept) > 0 {
+		if all, err = readBlock(kept); err != nil {
+			return nil, false, err
+		}
+		all.merge(s.cells)
+	}
+	return all.append(nil), len(all) > MaxCombinations, nil
+}
+
+// RollupFold is some events, folded for a rollup. It belongs to one goroutine.
+type RollupFold struct {
+	rollup Rollup
+	steps  map[int64]groups // of the shortest tier
+	name   []byte           // reused
+}
+
+// NewRollupFold makes an empty fold.
+func NewRollupFold(r Rollup) *RollupFold {
+	return &RollupFold{rollup: r, steps: map[int64]groups{}}
+}
+
+// Add folds in an event. The event may be reused by the caller afterwards.
+func (f *RollupFold) Add(e *Event) {
+	m := &f.rollup.metric
+	if !m.counts(e) {
+		return
+	}
+	f.name = f.rollup.group(f.name[:0], e)
+	start := floor(e.Time.Unix(), Tiers[0])
+	gs := f.steps[start]
+	if gs == nil {
+		gs = groups{}
+		f.steps[start] = gs
+	}
+	c := gs[string(f.name)]
+	if c == nil {
+		c = &cell{}
+		gs[string(f.name)] = c
+	}
+	c.add(m, e)
+}
+
+// Steps gives the steps of all tiers that hold anything.
+func (f *RollupFold) Steps() iter.Seq[RollupStep] {
+	return func(yield func(RollupStep) bool) {
+		finer := f.steps
+		for i, tier := range Tiers {
+			steps := finer
+			if i > 0 {
+				steps = map[int64]groups{}
+				for start, gs := range finer {
+					at := floor(start, tier)
+					if steps[at] == nil {
+						steps[at] = groups{}
+					}
+					steps[at].merge(gs)
+				}
+			}
+			for start, gs := range steps {
+				if !yield(RollupStep{tier, start, gs}) {
+					return
+				}
+			}
+			finer = steps
+		}
+	}
+}
+
+// merge adds the cells of o, which stay as they are.
+func (gs groups) merge(o groups) {
+	for name, c := range o {
+		t := gs[name]
+		if t == nil {
+			t = &cell{}
+			gs[name] = t
+		}
+		t.merge(c)
+	}
+}

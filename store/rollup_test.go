@@ -1,0 +1,199 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// kept is rollups as a store keeps them.
+type kept map[RollupKey]map[[2]int64][]byte // by tier and start
+
+// follow folds events into the rollups of a dashboard.
+func (k kept) follow(t interface{ Fatal(...any) }, d Dashboard, events []Event) {
+	for key, r := range d.Rollups() {
+		fold := NewRollupFold(r)
+		for i := range events {
+			fold.Add(&events[i])
+		}
+		if k[key] == nil {
+			k[key] = map[[2]int64][]byte{}
+		}
+		for step := range fold.Steps() {
+			at := [2]int64{step.Tier, step.Start}
+			block, wide, err := step.Merge(k[key][at])
+			if err != nil || wide {
+				t.Fatal(err, wide)
+			}
+			k[key][at] = block
+		}
+	}
+}
+
+// begin gives a fold that takes over what the rollups count up to a seq.
+func (k kept) begin(t interface{ Fatal(...any) }, d Dashboard, v View, w Window, upto EventSeq) *Fold {
+	fold := NewFold(d, v, w)
+	keys, tier := fold.Rollups()
+	for _, key := range keys {
+		err := fold.Restore(key, upto, func(yield func(int64, []byte) bool) {
+			for at, block := range k[key] {
+				if at[0] == tier && !yield(at[1], block) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fold
+}
+
+// A fold that begins with rollups, whatever bites they followed the events in,
+// and is given all events again reads what a recount says.
+func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, v := drawBoard(t)
+		window, err := v.Range.Window(epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events []Event
+		rollups := kept{}
+		upto := EventSeq(0)
+		for range rapid.IntRange(1, 5).Draw(t, "bites") {
+			for range rapid.IntRange(0, 12).Draw(t, "events") {
+				e := drawEvent(t)
+				e.Seq = EventSeq(len(events) + 1)
+				events = append(events, e)
+			}
+			if rapid.IntRange(0, 3).Draw(t, "follow") > 0 {
+				rollups.follow(t, d, events[upto:])
+				upto = EventSeq(len(events))
+			}
+		}
+		fold := rollups.begin(t, d, v, window, upto)
+		if _, tiered := TierOf(window.Step); tiered && fold.Upto() != upto {
+			t.Fatalf("it has the events up to %d, not %d", fold.Upto(), upto)
+		}
+		for i := range events {
+			fold.Add(&events[i])
+		}
+		if err := same(fold.Readings(), recount(d, v, window, events)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestMetricsThatMeanTheSameShareARollup(t *testing.T) {
+	condition := func(s string) Condition {
+		c, err := ParseCondition(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	one, two := condition("status >= 400"), condition(`path = "/"`)
+	d := Dashboard{Widgets: []Widget{
+		{Key: "a", Kind: Stat, Metric: Metric{Measure: P50, Property: "ms", Where: []Condition{one, two}}},
+		{Key: "b", Kind: Line, Metric: Metric{Measure: P99, Property: "ms", Where: []Condition{two, one, one}}},
+		{Key: "c", Kind: Stat, Metric: Metric{Measure: Sum, Property: "ms"}},
+		{Key: "d", Kind: Stat, Metric: Metric{Measure: Avg, Property: "ms"}},
+		{Key: "e", Kind: TextKind},
+	}}
+	if n := len(d.Rollups()); n != 2 {
+		t.Errorf("%d rollups, want 2", n)
+	}
+	plain := d.Rollups()
+	d.Variables = []Variable{{"host", "host"}}
+	for key := range d.Rollups() {
+		if _, same := plain[key]; same {
+			t.Error("with and without a variable it is the same")
+		}
+	}
+	text, number := condition(`status = "500"`), condition("status = 500")
+	if (Rollup{metric: Metric{Where: []Condition{text}}}).Key() == (Rollup{metric: Metric{Where: []Condition{number}}}).Key() {
+		t.Error("a text and a number are the same")
+	}
+}
+
+func TestAStepWithTooManyGroupsIsWide(t *testing.T) {
+	fold := NewRollupFold(Rollup{metric: Metric{Measure: Count, By: "path"}})
+	for i := range MaxCombinations + 1 {
+		fold.Add(&Event{Time: epoch, Properties: Properties{{"path", Text(fmt.Sprint(i))}}})
+	}
+	for step := range fold.Steps() {
+		if _, wide, err := step.Merge(nil); !wide || err != nil {
+			t.Errorf("wide %v, %v", wide, err)
+		}
+	}
+}
+
+// The number of users is the same however they are folded, also where it is
+// estimated, and then near the truth.
+func TestManyUsersAreEstimatedTheSameInAnyOrder(t *testing.T) {
+	const users, parts = 50_000, 7
+	var all userSet
+	var some [parts]userSet
+	for i := range users {
+		all.add(hashUser(fmt.Sprint("u", i)))
+		some[i*i%parts].add(hashUser(fmt.Sprint("u", users-1-i)))
+	}
+	var merged userSet
+	for i := range some {
+		var read userSet
+		r := &blockReader{rest: some[i].append(nil)}
+		read.read(r)
+		if r.err != nil || len(r.rest) > 0 {
+			t.Fatal(r.err)
+		}
+		merged.merge(&read)
+	}
+	n, about := all.size()
+	if m, _ := merged.size(); m != n || !about || n < users*98/100 || n > users*102/100 {
+		t.Errorf("%d, merged %d, of %d", n, m, users)
+	}
+	var few userSet
+	for i := range exactUsers {
+		few.add(hashUser(fmt.Sprint(i)))
+	}
+	if n, about := few.size(); n != exactUsers || about {
+		t.Errorf("%d of %d, about %v", n, exactUsers, about)
+	}
+}
+
+// Whatever stands in a block, reading it ends with cells or an error; what was read
+// is written and read the same.
+func FuzzReadBlock(f *testing.F) {
+	d := Dashboard{}
+	for _, m := range []Metric{{Measure: Uniques}, {Measure: P50, Property: "n"}, {Measure: Sum, Property: "n"}, {Measure: Ratio, Of: []Condition{}}, {Measure: Count, By: "n"}} {
+		fold := NewRollupFold(d.RollupOf(m))
+		for i := range 20 {
+			fold.Add(&Event{User: fmt.Sprint(i), Time: epoch, Properties: Properties{{"n", Num(float64(i) / 3)}}})
+		}
+		for step := range fold.Steps() {
+			block, _, _ := step.Merge(nil)
+			f.Add(block)
+		}
+	}
+	f.Fuzz(func(t *testing.T, block []byte) {
+		cells, err := readBlock(block)
+		if err != nil {
+			if !errors.Is(err, errBlock) {
+				t.Fatal(err)
+			}
+			return
+		}
+		written := cells.append(nil)
+		again, err := readBlock(written)
+		if err != nil {
+			t.Fatalf("%x is read and written as %x: %v", block, written, err)
+		}
+		if len(again) != len(cells) || string(again.append(nil)) != string(written) {
+			t.Fatalf("%x: %v and %v", block, maps.Collect(maps.All(cells)), again)
+		}
+	})
+}

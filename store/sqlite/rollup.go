@@ -1,0 +1,350 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"pulseboard/store"
+)
+
+// Rollups follow the events: they are not written by those who send events but
+// behind them, in bites. A rollup says up to which seq it counts the events, in the
+// same transaction as its steps, so that it counts each once whatever is killed
+// when; and who reads one adds the events after that seq. So a reading is exact at
+// every moment, and a rollup that is new needs nothing of its own to be filled: it
+// follows from the beginning.
+
+const (
+	// bite is how far rollups follow at a time, in seqs of events.
+	bite = 20_000
+	// followAfter is how many events rollups may be behind before they follow, so
+	// that a step is written for many events at once; followEvery is how long they
+	// may be.
+	followAfter = 5_000
+	followEvery = 5 * time.Second
+)
+
+type rollupRow struct {
+	ID   int64
+	Key  store.RollupKey
+	Upto store.EventSeq
+	Wide bool
+}
+
+// FoldView fills a new fold with all events of its window, from rollups as far as
+// there are some, and gives the head that the next scan has to begin after. It
+// reads as of one moment. The error is store.ErrNotFound when there is no such
+// tenant.
+func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (head store.EventSeq, err error) {
+	defer wrap(&err, "FoldView")
+	tx, err := s.reader.BeginTxx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil {
+		return 0, err
+	}
+	if err := restore(ctx, tx, tenant, fold); err != nil {
+		return 0, err
+	}
+	scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.Window().From, 0), To: to}
+	return head, scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
+		fold.Add(e)
+		return nil
+	})
+}
+
+// restore gives a fold the rollups that there are.
+func restore(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *store.Fold) error {
+	keys, tier := fold.Rollups()
+	for _, key := range keys {
+		var row rollupRow
+		err := tx.GetContext(ctx, &row, `SELECT id, upto FROM rollups WHERE tenant_id = ? AND key = ? AND wide = 0 AND upto > 0`, tenant, key)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue // all its events are to be read
+		}
+		if err != nil {
+			return err
+		}
+		steps, done := rollupSteps(ctx, tx, row.ID, tier, fold.Window().From)
+		if err := errors.Join(fold.Restore(key, row.Upto, steps), done()); err != nil {
+			return fmt.Errorf("rollup %d: %w", row.ID, err)
+		}
+	}
+	return nil
+}
+
+// rollupSteps gives the blocks of a rollup from a moment on, by their starts. A
+// block is valid until the next. done says what went wrong.
+func rollupSteps(ctx context.Context, tx *sqlx.Tx, rollup, tier, from int64) (steps iter.Seq2[int64, []byte], done func() error) {
+	var failed error
+	return func(yield func(int64, []byte) bool) {
+		rows, err := tx.QueryContext(ctx, `SELECT start, cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start >= ?`, rollup, tier, from)
+		if err != nil {
+			failed = err
+			return
+		}
+		defer rows.Close()
+		var start int64
+		var cells sql.RawBytes
+		for rows.Next() {
+			if failed = rows.Scan(&start, &cells); failed != nil || !yield(start, cells) {
+				return
+			}
+		}
+		failed = rows.Err()
+	}, func() error { return failed }
+}
+
+// DefineRollups makes the rollups that a tenant's dashboards read, and drops those
+// that none reads any more.
+func (s *Store) DefineRollups(ctx context.Context, tenant store.TenantID) (err error) {
+	defer wrap(&err, "DefineRollups")
+	wanted, err := s.wantedRollups(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	rows, err := s.rollupRows(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	var unwanted []int64
+	for _, row := range rows {
+		if _, ok := wanted[row.Key]; ok {
+			delete(wanted, row.Key)
+		} else {
+			unwanted = append(unwanted, row.ID)
+		}
+	}
+	for _, id := range unwanted {
+		if err := s.dropRollup(ctx, id); err != nil {
+			return err
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		for key := range wanted {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO rollups (tenant_id, key, upto, wide) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING`, tenant, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) wantedRollups(ctx context.Context, tenant store.TenantID) (map[store.RollupKey]store.Rollup, error) {
+	dashboards, err := s.Dashboards(ctx, tenant)
+	wanted := map[store.RollupKey]store.Rollup{}
+	for _, d := range dashboards {
+		for key, r := range d.Rollups() {
+			wanted[key] = r
+		}
+	}
+	return wanted, err
+}
+
+func (s *Store) rollupRows(ctx context.Context, tenant store.TenantID) (rows []rollupRow, err error) {
+	err = s.reader.SelectContext(ctx, &rows, `SELECT id, key, upto, wide FROM rollups WHERE tenant_id = ? ORDER BY upto`, tenant)
+	return rows, err
+}
+
+// stepsDropped is how many steps of a rollup are deleted in a transaction.
+const stepsDropped = 2_000
+
+// dropRollup forgets a rollup, a few steps at a time so that nobody waits long.
+func (s *Store) dropRollup(ctx context.Context, id int64) error {
+	for {
+		left := int64(0)
+		err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+			// From now on nobody reads it or lets it follow, even if a dashboard that
+			// wants it again comes while half of it is gone.
+			if _, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = 0, key = 'dropped ' || id WHERE id = ?`, id); err != nil {
+				return err
+			}
+			result, err := tx.ExecContext(ctx, `DELETE FROM rollup_steps WHERE (rollup_id, tier, start) IN
+				(SELECT rollup_id, tier, start FROM rollup_steps WHERE rollup_id = ? LIMIT ?)`, id, stepsDropped)
+			if err != nil {
+				return err
+			}
+			if left, err = result.RowsAffected(); err != nil || left == stepsDropped {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `DELETE FROM rollups WHERE id = ?`, id)
+			return err
+		})
+		if err != nil || left < stepsDropped {
+			return err
+		}
+	}
+}
+
+// FollowRollups lets those of a tenant's rollups that are furthest behind follow
+// the events, by a bite. It gives how many seqs the one furthest behind still lacks.
+// Several processes may do it at once; each event is counted once.
+func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behind store.EventSeq, err error) {
+	defer wrap(&err, "FollowRollups")
+	wanted, err := s.wantedRollups(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := s.rollupRows(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	rows = slices.DeleteFunc(rows, func(r rollupRow) bool { _, ok := wanted[r.Key]; return r.Wide || !ok })
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	from := rows[0].Upto
+	rows = rows[:slices.IndexFunc(append(rows, rollupRow{Upto: math.MaxInt64}), func(r rollupRow) bool { return r.Upto > from })]
+	folds := make([]*store.RollupFold, len(rows))
+	for i, row := range rows {
+		folds[i] = store.NewRollupFold(wanted[row.Key])
+	}
+	head, upto, err := s.scanBite(ctx, tenant, from, func(e *store.Event) error {
+		for _, fold := range folds {
+			fold.Add(e)
+		}
+		return nil
+	})
+	if err != nil || upto == from {
+		return 0, err
+	}
+	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		for i, row := range rows {
+			if err := followRollup(ctx, tx, row, upto, folds[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return head - upto, err
+}
+
+// scanBite calls fn for the events of a bite after a seq, in their order, and gives
+// the head and the seq up to which there are no others.
+func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store.EventSeq, fn func(*store.Event) error) (head, upto store.EventSeq, err error) {
+	tx, err := s.reader.BeginTxx(ctx, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer tx.Rollback()
+	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil || head <= after {
+		return head, after, err
+	}
+	// Seqs are shared by all tenants and may have gaps where events were deleted.
+	first := after + 1
+	if err := tx.GetContext(ctx, &first, `SELECT coalesce(min(seq), ?) FROM events WHERE seq > ?`, first, after); err != nil {
+		return 0, 0, err
+	}
+	upto = min(head, first+bite)
+	rows, err := tx.QueryContext(ctx, selectEvent+`NOT INDEXED WHERE seq > ? AND seq <= ? AND tenant_id = ?`, after, upto, tenant)
+	if err != nil {
+		return 0, 0, err
+	}
+	return head, upto, eachEvent(rows, fn)
+}
+
+// followRollup writes what a bite adds to a rollup.
+func followRollup(ctx context.Context, tx *sqlx.Tx, row rollupRow, upto store.EventSeq, fold *store.RollupFold) error {
+	moved, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = ? WHERE id = ? AND upto = ?`, upto, row.ID, row.Upto)
+	if err != nil {
+		return err
+	}
+	if n, err := moved.RowsAffected(); err != nil || n == 0 {
+		return err // another process has done it, or the rollup is gone
+	}
+	for step := range fold.Steps() {
+		var kept []byte
+		err := tx.GetContext(ctx, &kept, `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, row.ID, step.Tier, step.Start)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		block, wide, err := step.Merge(kept)
+		if err != nil {
+			return fmt.Errorf("rollup %d: %w", row.ID, err)
+		}
+		if wide {
+			_, err := tx.ExecContext(ctx, `UPDATE rollups SET wide = 1 WHERE id = ?`, row.ID)
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO rollup_steps (rollup_id, tier, start, cells) VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET cells = excluded.cells`, row.ID, step.Tier, step.Start, block)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KeepRollups lets the rollups of all tenants follow the events until ctx ends.
+func (s *Store) KeepRollups(ctx context.Context, log *slog.Logger) {
+	known := map[store.TenantID]rollupProgress{}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		more := s.keepRollups(ctx, log, known)
+		if ctx.Err() != nil {
+			return
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+type rollupProgress struct {
+	store.Head
+	behind bool
+	at     time.Time
+}
+
+// keepRollups gives each tenant whose rollups have something to do one turn, and
+// says whether any has more to do at once.
+func (s *Store) keepRollups(ctx context.Context, log *slog.Logger, known map[store.TenantID]rollupProgress) (more bool) {
+	heads, err := s.Heads(ctx)
+	if err != nil {
+		return false
+	}
+	for tenant, head := range heads {
+		was := known[tenant]
+		redefined, news := head.Dashboards != was.Dashboards, head.Events-was.Events
+		if !redefined && !was.behind && (news == 0 || news < followAfter && time.Since(was.at) < followEvery) {
+			continue
+		}
+		behind := store.EventSeq(0)
+		err := error(nil)
+		if redefined {
+			err = s.DefineRollups(ctx, tenant)
+		}
+		if err == nil {
+			behind, err = s.FollowRollups(ctx, tenant)
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				log.Error("rollups could not follow; trying again", "tenant", tenant, "error", err)
+			}
+			continue
+		}
+		known[tenant] = rollupProgress{head, behind > 0, time.Now()}
+		more = more || behind > 0
+	}
+	return more
+}
