@@ -81,6 +81,10 @@ func asHTTPError(err error) *httpError {
 		e := fail(http.StatusServiceUnavailable, "disk_full", "The server's disk is full. Nothing was kept; send it again later.").because(err)
 		e.RetryAfter = 30 * time.Second
 		return e
+	case errors.Is(err, store.ErrOverloaded):
+		e := fail(http.StatusTooManyRequests, "overloaded", "More events come in than can be kept. Nothing of this batch was; send it again in a moment, and send less at once.").because(err)
+		e.RetryAfter = time.Second
+		return e
 	case errors.Is(err, store.ErrBusy), errors.Is(err, context.DeadlineExceeded):
 		e := fail(http.StatusServiceUnavailable, "busy", "The server's store is busy. Nothing was kept; send it again in a moment.").because(err)
 		e.RetryAfter = 2 * time.Second

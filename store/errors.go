@@ -15,4 +15,7 @@ var (
 	ErrFull = errors.New("disk is full")
 	// ErrBusy: another process held the store for too long. Nothing was kept.
 	ErrBusy = errors.New("store is busy")
+	// ErrOverloaded: more events wait to be kept than there is room for. Nothing was
+	// kept.
+	ErrOverloaded = errors.New("too many events wait")
 )

@@ -33,51 +33,53 @@ const insertEvent = `INSERT INTO events (tenant_id, name, time, user, properties
 // the event happens at received, and only the span tells duplicates.
 //
 // When it returns, the events are on disk and every scan that begins then sees
-// them. Errors: store.ErrFull, store.ErrBusy, store.ErrNotFound without such a
-// tenant; then nothing was kept.
+// them. Batches that come at the same time share a transaction. Errors:
+// store.ErrFull, store.ErrBusy, store.ErrOverloaded, store.ErrNotFound without such
+// a tenant; then nothing was kept.
 func (s *Store) Record(ctx context.Context, tenant store.TenantID, events []store.Event, received time.Time) (r Recorded, err error) {
 	defer wrap(&err, "Record")
-	r.Duplicate = make([]bool, len(events))
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		insert := tx.StmtxContext(ctx, s.insertEvent)
-		defer insert.Close()
-		var (
-			last       int64
-			kept       int
-			properties []byte
-		)
-		for i := range events {
-			e := &events[i]
-			properties = e.Properties.AppendJSON(properties[:0])
-			happened, given := received.UnixMicro(), sql.NullInt64{}
-			if !e.Time.IsZero() {
-				happened = e.Time.UnixMicro()
-				given = sql.NullInt64{Int64: happened, Valid: true}
-			}
-			result, err := insert.ExecContext(ctx, int64(tenant), e.Name, happened,
-				sql.NullString{String: e.User, Valid: e.User != ""}, string(properties), received.UnixMicro(),
-				dedupeHash(e), given, received.Add(-store.DuplicateSpan).UnixMicro())
-			if err != nil {
-				return err
-			}
-			if n, err := result.RowsAffected(); err != nil {
-				return err
-			} else if n == 0 {
-				r.Duplicate[i] = true
-				continue
-			}
-			kept++
-			if last, err = result.LastInsertId(); err != nil {
-				return err
-			}
+	return s.committer.record(ctx, &batch{tenant: tenant, events: events, received: received})
+}
+
+// keepBatch keeps the events of a batch in a transaction.
+func keepBatch(ctx context.Context, tx *sqlx.Tx, insert *sqlx.Stmt, b *batch) error {
+	r := Recorded{Duplicate: make([]bool, len(b.events))}
+	var (
+		last       int64
+		kept       int
+		properties []byte
+	)
+	for i := range b.events {
+		e := &b.events[i]
+		properties = e.Properties.AppendJSON(properties[:0])
+		happened, given := b.received.UnixMicro(), sql.NullInt64{}
+		if !e.Time.IsZero() {
+			happened = e.Time.UnixMicro()
+			given = sql.NullInt64{Int64: happened, Valid: true}
 		}
-		return tx.GetContext(ctx, &r.Head, `UPDATE heads SET events = max(events, ?), kept = kept + ?
-			WHERE tenant_id = ? RETURNING events`, last, kept, tenant)
-	})
-	if err != nil {
-		return Recorded{}, err
+		result, err := insert.ExecContext(ctx, int64(b.tenant), e.Name, happened,
+			sql.NullString{String: e.User, Valid: e.User != ""}, string(properties), b.received.UnixMicro(),
+			dedupeHash(e), given, b.received.Add(-store.DuplicateSpan).UnixMicro())
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			r.Duplicate[i] = true
+			continue
+		}
+		kept++
+		if last, err = result.LastInsertId(); err != nil {
+			return err
+		}
 	}
-	return r, nil
+	err := tx.GetContext(ctx, &r.Head, `UPDATE heads SET events = max(events, ?), kept = kept + ?
+		WHERE tenant_id = ? RETURNING events`, last, kept, b.tenant)
+	if err == nil {
+		b.result = r
+	}
+	return err
 }
 
 // dedupeHash is what events of one name and id have in common: 16 bytes, or nil

@@ -4,9 +4,9 @@
 //
 // A [Store] may be used by any number of goroutines, and several processes may
 // have the same file open: the server and commands beside it. Within a process
-// one connection writes, one transaction after the other, and a few read; each
-// read sees the last commit before it began and waits for no writer. A writer of
-// another process is waited for, but not for ever: then the error is
+// one connection writes, one transaction after the other, and a few read; each read
+// sees the last commit before it began and waits for no writer. Events that arrive
+// together share a transaction, and tenants take turns. A writer of another process is waited for, but not for ever: then the error is
 // store.ErrBusy. A context that ends while a writer waits ends the wait; a
 // transaction that has begun is completed, for it is short.
 //
@@ -52,6 +52,7 @@ type Store struct {
 	reader *sqlx.DB
 
 	insertEvent *sqlx.Stmt // of writer
+	committer   *committer
 	dashboards  dashboardCache
 }
 
@@ -95,6 +96,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if err != nil {
 		return nil, openingError(path, err)
 	}
+	s.committer = newCommitter(wait, s.keepBatches)
 	return s, nil
 }
 
@@ -177,8 +179,11 @@ func pathCause(err error) error {
 	return err
 }
 
-// Close ends all connections; the last one of the file empties its log.
+// Close keeps what waits to be kept and ends all connections; the last one of the file empties its log.
 func (s *Store) Close() error {
+	if s.committer != nil {
+		s.committer.close()
+	}
 	var errs []error
 	for _, db := range []*sqlx.DB{s.reader, s.writer} {
 		if db != nil {
