@@ -188,6 +188,7 @@ type client struct {
 	cadence store.Cadence
 	packed  bool
 	linked  bool   // its connection is written by the hub's writers
+	room    int    // of the connection, in bytes; 0: all fits
 	view    string // where its range begins
 	shelf   *shelf // to look up what really changed, if it is known
 
@@ -232,7 +233,7 @@ func (c *client) open(h *Hub) {
 		c.done <- why
 	}
 	if c.linked {
-		c.link = newLink(500, c.delay/100, c.arrive)
+		c.link = newLink(c.room, func() time.Duration { return max(c.slowness()/100, time.Millisecond) }, c.arrive)
 		c.stop = func(error) { c.link.breakOff() }
 		w.done = over
 		w.attached(h.writers.Attach(c.link, w.lane.group, w))

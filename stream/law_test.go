@@ -75,6 +75,7 @@ func (w *world) run(t *testing.T) {
 		c := newClient(t, []Format{JSON, HTML}[i%2], cadences[i/2])
 		c.packed, c.shelf = i%3 != 0, w.shelf
 		c.linked = i >= 3
+		c.room = []int{0, 0, 0, 40, 0, 100, 300, 40}[i]
 		if i >= 6 {
 			c.view = "now-15m"
 		}
@@ -85,6 +86,9 @@ func (w *world) run(t *testing.T) {
 		time.Sleep(s.wait)
 	}
 	w.settle()
+	w.check()
+	w.hub.Announce(tenant, w.shelf.record("a", "b", "c", "d"))
+	w.rest()
 	w.check()
 	w.stop()
 }
@@ -166,12 +170,22 @@ func (w *world) settle() {
 			w.open[i] = true
 		}
 	}
-	time.Sleep(2 * time.Minute)
-	w.hub.Announce(tenant, w.shelf.record("a", "b", "c", "d"))
-	time.Sleep(time.Minute)
+	w.rest()
 }
 
+// rest waits until all is calm, and no window slides for a while.
+func (w *world) rest() {
+	time.Sleep(2 * time.Minute)
+	now := w.shelf.now()
+	time.Sleep(now.Truncate(time.Minute).Add(time.Minute + time.Second).Sub(now))
+}
+
+// check compares what each client knows with what one is told by a server that
+// just started.
 func (w *world) check() {
+	server := world{t: w.t, shelf: w.shelf, cycle: w.cycle}
+	server.start()
+	defer server.stop()
 	for _, c := range w.clients {
 		if c.ended() {
 			w.t.Errorf("a client's stream ended: %v", <-c.done)
@@ -179,8 +193,8 @@ func (w *world) check() {
 		}
 		fresh := newClient(w.t, c.format, store.Live)
 		fresh.view = c.view
-		fresh.open(w.hub)
-		time.Sleep(time.Second)
+		fresh.open(server.hub)
+		time.Sleep(time.Millisecond)
 		fresh.cut()
 		if c.knows() != fresh.knows() {
 			w.t.Errorf("%s, packed %v, linked %v: a client knows %s, a new one %s", c.format, c.packed, c.linked, c.knows(), fresh.knows())

@@ -13,8 +13,8 @@ import (
 // it, some of that arrives now and then, and what is under way when it is cut is
 // lost.
 type link struct {
-	capacity int
-	pace     time.Duration // between two arrivals; 0: all arrives at once
+	capacity int                  // in bytes; 0: all arrives at once
+	pace     func() time.Duration // between two arrivals
 	arrive   func([]byte)
 
 	mu     sync.Mutex
@@ -27,9 +27,9 @@ type link struct {
 	once   sync.Once
 }
 
-func newLink(capacity int, pace time.Duration, arrive func([]byte)) *link {
+func newLink(capacity int, pace func() time.Duration, arrive func([]byte)) *link {
 	l := &link{capacity: capacity, pace: pace, arrive: arrive, filled: make(chan struct{}, 1), closed: make(chan struct{})}
-	if pace > 0 {
+	if capacity > 0 {
 		go l.run()
 	}
 	return l
@@ -53,7 +53,7 @@ func (l *link) Write(b []byte) (int, error) {
 	if l.cut {
 		return 0, errors.New("broken pipe")
 	}
-	if l.pace == 0 {
+	if l.capacity == 0 {
 		l.arrive(b)
 		return len(b), nil
 	}
@@ -89,7 +89,7 @@ func (l *link) run() {
 		select {
 		case <-l.closed:
 			return
-		case <-time.After(l.pace):
+		case <-time.After(l.pace()):
 		}
 		l.mu.Lock()
 		n := min(size*l.capacity/50+1, len(l.under))
