@@ -13,7 +13,7 @@ const (
 	// exactValues is the number of values up to which a distribution keeps each
 	// as it is: percentiles of so few are exact, and a list of them is no larger
 	// than a sketch.
-	exactValues = 1_000
+	exactValues = 100
 	// sketchAccuracy bounds the relative error of a percentile of more values.
 	sketchAccuracy = 0.005
 )
