@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"math"
 	"slices"
@@ -14,8 +15,9 @@ import (
 )
 
 // A block is the cells of one step of a rollup, by group, as they are kept: the
-// number of groups, and for each its name and its cell. Numbers of things are
-// varints, others little-endian.
+// number of groups, and for each its name and its cell; last a checksum (CRC-32C) of
+// what stands before it, for what a sketch makes of damaged bytes has no bounds.
+// Numbers of things are varints, others little-endian.
 
 // blockVersion begins each block.
 const blockVersion = 1
@@ -27,12 +29,18 @@ func (gs groups) append(b []byte) []byte {
 	for _, name := range slices.Sorted(maps.Keys(gs)) {
 		b = gs[name].append(appendBytes(b, []byte(name)))
 	}
-	return b
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // readBlock gives the cells of a block. The error says that it is none.
 func readBlock(b []byte) (groups, error) {
-	r := &blockReader{rest: b}
+	end := len(b) - 4
+	if end < 0 || crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
+		return nil, fmt.Errorf("%w: its checksum is wrong", errBlock)
+	}
+	r := &blockReader{rest: b[:end]}
 	if v := r.byte(); v != blockVersion {
 		r.fail(fmt.Errorf("version %d", v))
 	}

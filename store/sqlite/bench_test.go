@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,29 @@ func BenchmarkScanEvents(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(scanned)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkRecordAlone keeps events one a request, by one sender and by 64 at once.
+func BenchmarkRecordAlone(b *testing.B) {
+	for _, senders := range []int{1, 64} {
+		b.Run(fmt.Sprint(senders, "-senders"), func(b *testing.B) {
+			s := newStore(b)
+			tenant := newTenant(b, s, "acme")
+			var next atomic.Int64
+			var all sync.WaitGroup
+			for range senders {
+				all.Go(func() {
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						if _, err := s.Record(b.Context(), tenant, []store.Event{{Name: "a", ID: fmt.Sprint(n)}}, noon); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
 }
