@@ -22,6 +22,7 @@ type process struct {
 // start runs a program and waits until a line of it says where it listens.
 func start(ctx context.Context, address func(line string) (string, bool), name string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive a measurement that fails
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
