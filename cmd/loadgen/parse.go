@@ -144,3 +144,8 @@ func (s *states) values(state int) map[string]string {
 	}
 	return s.known[state]
 }
+
+func atoi(b []byte) int {
+	n, _ := strconv.Atoi(string(b))
+	return n
+}
