@@ -60,7 +60,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := &openStream{place: place, pool: pool, watcher: pool.Watch(format, packed, a.cadence, cursorOf(r))}
 	if !a.expires.IsZero() {
-		o.expiry = time.AfterFunc(time.Until(a.expires), func() { o.end(stream.Expired) })
+		o.expiry = time.AfterFunc(time.Until(a.expires), func() { o.watcher.End(stream.Expired) })
 	}
 	if s.handOver(w, r, o) {
 		return nil
@@ -114,9 +114,6 @@ type openStream struct {
 	expiry  *time.Timer // of its token
 }
 
-// end ends the stream: see [stream.Watcher.End].
-func (o *openStream) end(why error) { o.watcher.End(why) }
-
 func (o *openStream) close() {
 	if o.expiry != nil {
 		o.expiry.Stop()
@@ -142,7 +139,7 @@ func (s *Server) handOver(w http.ResponseWriter, r *http.Request, o *openStream)
 		o.close()
 		return true
 	}
-	o.place.Bind(o.end)
+	o.place.Bind(o.watcher.End)
 	return true
 }
 

@@ -67,14 +67,16 @@ const (
 
 func (c *cell) append(b []byte) []byte {
 	flags := byte(0)
-	for flag, has := range map[byte]bool{
-		hasOf: c.of > 0, hasNumbers: c.numbers > 0, hasSum: len(c.sum.partials) > 0,
-		hasValues: len(c.values.values) > 0 || c.values.sketch != nil, hasUsers: len(c.users.hashes) > 0 || c.users.sketch != nil,
-	} {
+	note := func(flag byte, has bool) {
 		if has {
 			flags |= flag
 		}
 	}
+	note(hasOf, c.of > 0)
+	note(hasNumbers, c.numbers > 0)
+	note(hasSum, len(c.sum.partials) > 0)
+	note(hasValues, len(c.values.values) > 0 || c.values.sketch != nil)
+	note(hasUsers, len(c.users.hashes) > 0 || c.users.sketch != nil)
 	b = binary.AppendUvarint(append(b, flags), uint64(c.count))
 	if flags&hasOf != 0 {
 		b = binary.AppendUvarint(b, uint64(c.of))

@@ -74,6 +74,12 @@ func (f *Fold) Rollups() (keys []RollupKey, tier int64) {
 // counted when they are added. The error says that a block can't be read; then the
 // fold is of no use.
 func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
+	var readers []*widgetFold
+	for _, w := range f.widgets {
+		if w.rollup.Key() == key {
+			readers = append(readers, w)
+		}
+	}
 	for start, block := range blocks {
 		if start < f.window.From || (!f.open && start >= f.window.To) {
 			continue
@@ -82,18 +88,14 @@ func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []b
 		if err != nil {
 			return err
 		}
-		for _, w := range f.widgets {
-			if w.rollup.Key() == key {
-				if err := w.restore(f, floor(start, f.window.Step), cells); err != nil {
-					return err
-				}
+		for _, w := range readers {
+			if err := w.restore(f, floor(start, f.window.Step), cells); err != nil {
+				return err
 			}
 		}
 	}
-	for _, w := range f.widgets {
-		if w.rollup.Key() == key {
-			w.upto = upto
-		}
+	for _, w := range readers {
+		w.upto = upto
 	}
 	return nil
 }
@@ -212,12 +214,7 @@ func (w *widgetFold) cell(step int64, group string) *cell {
 		gs = groups{}
 		w.steps[step] = gs
 	}
-	c := gs[group]
-	if c == nil {
-		c = &cell{}
-		gs[group] = c
-	}
-	return c
+	return gs.cell(group)
 }
 
 func (w *widgetFold) dropBefore(from int64) {
@@ -274,6 +271,23 @@ func (w *widgetFold) total(window Window) groups {
 	}
 	total.limit(MaxGroups)
 	return total
+}
+
+// cell gives the cell of a group, and makes it if there is none.
+func (gs groups) cell(name string) *cell {
+	c := gs[name]
+	if c == nil {
+		c = &cell{}
+		gs[name] = c
+	}
+	return c
+}
+
+// merge adds the cells of o, which stay as they are.
+func (gs groups) merge(o groups) {
+	for name, c := range o {
+		gs.cell(name).merge(c)
+	}
 }
 
 func (gs groups) limit(n int) {

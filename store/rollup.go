@@ -166,10 +166,9 @@ func (f *RollupFold) Add(e *Event) {
 		gs = groups{}
 		f.steps[start] = gs
 	}
-	c := gs[string(f.name)]
+	c := gs[string(f.name)] // makes no string of the name, as nearly every event finds its cell
 	if c == nil {
-		c = &cell{}
-		gs[string(f.name)] = c
+		c = gs.cell(string(f.name))
 	}
 	c.add(m, e)
 }
@@ -197,17 +196,5 @@ func (f *RollupFold) Steps() iter.Seq[RollupStep] {
 			}
 			finer = steps
 		}
-	}
-}
-
-// merge adds the cells of o, which stay as they are.
-func (gs groups) merge(o groups) {
-	for name, c := range o {
-		t := gs[name]
-		if t == nil {
-			t = &cell{}
-			gs[name] = t
-		}
-		t.merge(c)
 	}
 }

@@ -46,31 +46,23 @@ func appendEvent(b []byte, event string, id store.Seq, data []byte) []byte {
 }
 
 func appendHeartbeat(b []byte, now time.Time) []byte {
-	return appendEvent(b, heartbeat, 0, heartbeatData(now))
+	return appendEvent(b, heartbeat, 0, []byte(`{"timestamp":"`+now.UTC().Format(time.RFC3339)+`"}`))
 }
 
 // appendFirstHeartbeat also says when to come back if the stream breaks off.
 func appendFirstHeartbeat(b []byte, now time.Time) []byte {
-	b = append(b, "retry: "...)
-	b = strconv.AppendInt(b, retryDelay(), 10)
-	b = append(b, '\n')
-	return appendHeartbeat(b, now)
+	return appendHeartbeat(appendRetry(b), now)
 }
 
-func heartbeatData(now time.Time) []byte {
-	return []byte(`{"timestamp":"` + now.UTC().Format(time.RFC3339) + `"}`)
-}
-
-// appendRetry says when to come back, in a block that is no event.
+// appendRetry writes the field that says when to come back. An empty line after it
+// makes it a block that is no event.
 func appendRetry(b []byte) []byte {
 	b = append(b, "retry: "...)
-	b = strconv.AppendInt(b, retryDelay(), 10)
-	return append(b, "\n\n"...)
+	b = strconv.AppendInt(b, retryLeast+rand.Int64N(retrySpread), 10)
+	return append(b, '\n')
 }
 
 const (
 	retryLeast  = 1000 // ms until a reader comes back whose stream broke off
 	retrySpread = 3000 // ms more, by chance, so that not all come at once
 )
-
-func retryDelay() int64 { return retryLeast + rand.Int64N(retrySpread) }

@@ -119,7 +119,7 @@ func (w *Watcher) End(why error) {
 	if errors.As(why, &goodbye) {
 		last = w.encode(goodbye.event())
 	} else {
-		last = w.encode(appendRetry(nil))
+		last = w.encode(append(appendRetry(nil), '\n'))
 	}
 	if !w.goodbye.CompareAndSwap(nil, &last) {
 		return

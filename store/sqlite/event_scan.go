@@ -25,6 +25,14 @@ const selectEvent = `SELECT seq, name, time, user, properties FROM events `
 // when there is no such tenant.
 func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan store.Scan, fn func(*store.Event) error) (head store.EventSeq, err error) {
 	defer wrap(&err, "ScanEvents")
+	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+		return scanEvents(ctx, tx, tenant, head, scan, fn)
+	})
+}
+
+// readAt calls fn to read as of one moment, and gives the tenant's head at it. The
+// error is store.ErrNotFound when there is no such tenant.
+func (s *Store) readAt(ctx context.Context, tenant store.TenantID, fn func(tx *sqlx.Tx, head store.EventSeq) error) (head store.EventSeq, err error) {
 	tx, err := s.reader.BeginTxx(ctx, nil)
 	if err != nil {
 		return 0, err
@@ -33,7 +41,7 @@ func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan stor
 	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil {
 		return 0, err
 	}
-	return head, scanEvents(ctx, tx, tenant, head, scan, fn)
+	return head, fn(tx, head)
 }
 
 // fewEvents is how many seqs are looked at one by one rather than by time.

@@ -46,21 +46,15 @@ type rollupRow struct {
 // tenant.
 func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (head store.EventSeq, err error) {
 	defer wrap(&err, "FoldView")
-	tx, err := s.reader.BeginTxx(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback()
-	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil {
-		return 0, err
-	}
-	if err := restore(ctx, tx, tenant, fold); err != nil {
-		return 0, err
-	}
-	scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.Window().From, 0), To: to}
-	return head, scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
-		fold.Add(e)
-		return nil
+	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+		if err := restore(ctx, tx, tenant, fold); err != nil {
+			return err
+		}
+		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.Window().From, 0), To: to}
+		return scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
+			fold.Add(e)
+			return nil
+		})
 	})
 }
 
@@ -236,25 +230,24 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 // scanBite calls fn for the events of a bite after a seq, in their order, and gives
 // the head and the seq up to which there are no others.
 func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store.EventSeq, fn func(*store.Event) error) (head, upto store.EventSeq, err error) {
-	tx, err := s.reader.BeginTxx(ctx, nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer tx.Rollback()
-	if err := tx.GetContext(ctx, &head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant); err != nil || head <= after {
-		return head, after, err
-	}
-	// Seqs are shared by all tenants and may have gaps where events were deleted.
-	first := after + 1
-	if err := tx.GetContext(ctx, &first, `SELECT coalesce(min(seq), ?) FROM events WHERE seq > ?`, first, after); err != nil {
-		return 0, 0, err
-	}
-	upto = min(head, first+bite)
-	rows, err := tx.QueryContext(ctx, selectEvent+`NOT INDEXED WHERE seq > ? AND seq <= ? AND tenant_id = ?`, after, upto, tenant)
-	if err != nil {
-		return 0, 0, err
-	}
-	return head, upto, eachEvent(rows, fn)
+	upto = after
+	head, err = s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+		if head <= after {
+			return nil
+		}
+		// Seqs are shared by all tenants and may have gaps where events were deleted.
+		first := after + 1
+		if err := tx.GetContext(ctx, &first, `SELECT coalesce(min(seq), ?) FROM events WHERE seq > ?`, first, after); err != nil {
+			return err
+		}
+		upto = min(head, first+bite)
+		rows, err := tx.QueryContext(ctx, selectEvent+`NOT INDEXED WHERE seq > ? AND seq <= ? AND tenant_id = ?`, after, upto, tenant)
+		if err != nil {
+			return err
+		}
+		return eachEvent(rows, fn)
+	})
+	return head, upto, err
 }
 
 // followRollup writes what a bite adds to a rollup.
