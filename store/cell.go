@@ -69,14 +69,16 @@ func (c *cell) merge(o *cell) {
 	c.users.merge(&o.users)
 }
 
-// number reads the cell. A nil cell reads like one of no events.
-func (c *cell) number(m Metric) Number {
+// number reads the cell of so many seconds. A nil cell reads like one of no events.
+func (c *cell) number(m Metric, seconds int64) Number {
 	if c == nil {
 		c = &cell{}
 	}
 	switch m.Measure {
 	case Count:
 		return Of(float64(c.count))
+	case Rate:
+		return Of(float64(c.count) * m.Per.seconds() / float64(seconds))
 	case Uniques:
 		n, about := c.users.size()
 		return Number{float64(n), true, about}

@@ -21,10 +21,12 @@ const (
 	P90     Measure = "p90"
 	P95     Measure = "p95"
 	P99     Measure = "p99"
+	Rate    Measure = "rate"    // events a second, minute or hour
+	Formula Measure = "formula" // computed from other widgets of the dashboard
 )
 
 // Measures are all measures, in the order they are explained in.
-var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99}
+var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
 // percentile gives p as a whole number of percent, 0 for other measures.
 func (m Measure) percentile() int {
@@ -58,6 +60,32 @@ type Metric struct {
 	Of       []Condition // for Ratio: what the counted share fulfils besides
 	Property string      // for the measures of a property
 	By       string      // the field to group by; empty means no grouping
+	Per      Per         // for Rate; empty means PerSecond
+	Formula  string      // for Formula, with the keys of widgets as names
+}
+
+// Per is the unit of time of a rate.
+type Per string
+
+// The units of time.
+const (
+	PerSecond Per = "1s"
+	PerMinute Per = "1m"
+	PerHour   Per = "1h"
+)
+
+// Pers are all units of time.
+var Pers = []Per{PerSecond, PerMinute, PerHour}
+
+// seconds is the length of the unit.
+func (p Per) seconds() float64 {
+	switch p {
+	case PerMinute:
+		return 60
+	case PerHour:
+		return 3600
+	}
+	return 1
 }
 
 // counts says whether an event is one of those that the metric folds.
@@ -102,6 +130,21 @@ const (
 	Critical State = "critical"
 )
 
+// Comparison is what a stat is compared with.
+type Comparison string
+
+// Previous is the period of the same length just before.
+const Previous Comparison = "previous"
+
+// Direction is where a number should go.
+type Direction string
+
+// The directions.
+const (
+	Higher Direction = "higher"
+	Lower  Direction = "lower"
+)
+
 // Threshold puts a reading above a number into a state.
 type Threshold struct {
 	Above float64
@@ -122,11 +165,16 @@ type Widget struct {
 	Metric     Metric
 	Limit      int // groups shown; 0 means DefaultLimit
 	Unit       string
+	Compare    Comparison // of a Stat; empty means with nothing
+	Better     Direction  // where a compared number should go; empty means Higher
 	Thresholds []Threshold
 	Max        float64 // end of a gauge's scale; 0 means chosen from the thresholds
 	Width      int     // columns of 12; 0 means chosen by the kind
 	Text       string  // Markdown, for TextKind
 }
+
+// folds says whether the widget has a metric of its own that events fold into.
+func (w Widget) folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
 
 // Groups is the number of groups the widget shows.
 func (w Widget) Groups() int {
@@ -234,6 +282,13 @@ func (d Dashboard) Validate() error {
 		}
 		keys[w.Key] = true
 	}
+	for i, w := range d.Widgets {
+		if w.Metric.Measure == Formula {
+			if err := d.checkFormula(w); err != nil {
+				return &FieldError{fmt.Sprintf("widgets[%d].formula", i), err.Error()}
+			}
+		}
+	}
 	return nil
 }
 
@@ -258,6 +313,16 @@ func (w Widget) validate(path string) error {
 			return fail(fmt.Sprintf("thresholds[%d].state", i), "unknown state %q: use warning or critical", t.State)
 		}
 	}
+	switch {
+	case w.Compare != "" && w.Compare != Previous:
+		return fail("compare", "unknown comparison %q: use previous", w.Compare)
+	case w.Compare != "" && w.Kind != Stat:
+		return fail("compare", "only widgets of kind stat are compared")
+	case w.Better != "" && w.Better != Higher && w.Better != Lower:
+		return fail("better", "unknown direction %q: use higher or lower", w.Better)
+	case w.Better != "" && w.Compare == "":
+		return fail("better", "says in which colour a change is shown: add compare: previous, or leave it out")
+	}
 	m := w.Metric
 	if w.Kind == TextKind {
 		if m.Measure != "" {
@@ -265,9 +330,13 @@ func (w Widget) validate(path string) error {
 		}
 		return nil
 	}
-	switch {
-	case w.Text != "":
+	if w.Text != "" {
 		return fail("text", "only widgets of kind text have one")
+	}
+	if m.Measure == Formula {
+		return w.validateFormula(fail)
+	}
+	switch {
 	case !contains(Measures, m.Measure):
 		return fail("measure", "unknown measure %q: use one of %s", m.Measure, join(Measures))
 	case m.Measure.OfProperty() && m.Property == "":
@@ -278,10 +347,34 @@ func (w Widget) validate(path string) error {
 		return fail("of", "is missing: ratio needs the conditions of the share it counts")
 	case m.Measure != Ratio && len(m.Of) > 0:
 		return fail("of", "only measure ratio has it; to filter use where")
+	case m.Per != "" && m.Measure != Rate:
+		return fail("per", "only measure rate has it")
+	case m.Per != "" && !contains(Pers, m.Per):
+		return fail("per", "unknown unit of time %q: use one of %s", m.Per, join(Pers))
+	case m.Formula != "":
+		return fail("formula", "only measure formula has one")
 	case (w.Kind == Bars || w.Kind == Table) && m.By == "":
 		return fail("by", "is missing: %s shows groups, so name the property to group by", w.Kind)
 	case (w.Kind == Stat || w.Kind == Gauge) && m.By != "":
 		return fail("by", "a %s shows one number: leave it out, or use bars, table or line", w.Kind)
+	}
+	return nil
+}
+
+// validateFormula checks what is known of a formula without the other widgets.
+func (w Widget) validateFormula(fail func(field, format string, args ...any) error) error {
+	m := w.Metric
+	own := map[string]bool{"event": m.Event != "", "where": len(m.Where) > 0, "of": len(m.Of) > 0, "property": m.Property != "", "by": m.By != "", "per": m.Per != ""}
+	for _, field := range []string{"event", "where", "of", "property", "by", "per"} {
+		if own[field] {
+			return fail(field, "a formula computes with other widgets: let those have it")
+		}
+	}
+	switch {
+	case m.Formula == "":
+		return fail("formula", "is missing: write it with the keys of other widgets, as in signups / visits")
+	case w.Kind != Stat && w.Kind != Gauge && w.Kind != Line:
+		return fail("kind", "a formula gives one number: use stat, gauge or line")
 	}
 	return nil
 }

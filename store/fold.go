@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -19,7 +18,8 @@ import (
 // A Fold belongs to one goroutine at a time.
 type Fold struct {
 	window  Window
-	open    bool // events past the window's end are kept, for the window will get there
+	from    int64 // the first second that any widget needs
+	open    bool  // events past the window's end are kept, for the window will get there
 	filters []variableFilter
 	widgets []*widgetFold
 }
@@ -49,11 +49,30 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), steps: map[int64]groups{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]groups{}, stale: true})
 		}
 	}
+	for _, w := range f.widgets {
+		if w.widget.Metric.Measure == Formula {
+			w.link(f.widgets)
+		}
+	}
+	f.from = f.fromAt(window)
 	return f
 }
+
+// fromAt gives the first second that any widget needs of a window.
+func (f *Fold) fromAt(window Window) int64 {
+	from := window.From
+	for _, w := range f.widgets {
+		from = min(from, w.from(window))
+	}
+	return from
+}
+
+// From is the first second whose events the fold needs: the start of the window, or
+// that of the period before where a widget is compared with it.
+func (f *Fold) From() int64 { return f.from }
 
 // Rollups gives the rollups that the fold can begin with, see Restore; none for a
 // window whose steps are too short.
@@ -63,25 +82,22 @@ func (f *Fold) Rollups() (keys []RollupKey, tier int64) {
 		return nil, 0
 	}
 	for _, w := range f.widgets {
-		keys = append(keys, w.rollup.Key())
+		if w.widget.folds() {
+			keys = append(keys, w.rollup.Key())
+		}
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys), tier
 }
 
 // Restore takes over the events up to a seq from a rollup: blocks are its steps of
-// the tier, from the window's start on, by their starts. Those events are not
+// the tier, from From on, by their starts. Those events are not
 // counted when they are added. The error says that a block can't be read; then the
 // fold is of no use.
 func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
-	var readers []*widgetFold
-	for _, w := range f.widgets {
-		if w.rollup.Key() == key {
-			readers = append(readers, w)
-		}
-	}
+	readers := f.readers(key)
 	for start, block := range blocks {
-		if start < f.window.From || (!f.open && start >= f.window.To) {
+		if start < f.from || (!f.open && start >= f.window.To) {
 			continue
 		}
 		cells, err := readBlock(block)
@@ -89,6 +105,9 @@ func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []b
 			return err
 		}
 		for _, w := range readers {
+			if start < w.from(f.window) {
+				continue
+			}
 			if err := w.restore(f, floor(start, f.window.Step), cells); err != nil {
 				return err
 			}
@@ -98,6 +117,24 @@ func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []b
 		w.upto = upto
 	}
 	return nil
+}
+
+// CountDirectly says that a rollup has too many groups to be kept, so that its
+// events have to be added, all of them, at every new fold.
+func (f *Fold) CountDirectly(key RollupKey) {
+	for _, w := range f.readers(key) {
+		w.direct = true
+	}
+}
+
+// readers gives the widgets that read a rollup.
+func (f *Fold) readers(key RollupKey) (readers []*widgetFold) {
+	for _, w := range f.widgets {
+		if w.widget.folds() && w.rollup.Key() == key {
+			readers = append(readers, w)
+		}
+	}
+	return readers
 }
 
 func (w *widgetFold) restore(f *Fold, step int64, cells groups) error {
@@ -129,9 +166,11 @@ func (w *widgetFold) passes(filters []variableFilter, values []Value) bool {
 func (f *Fold) Upto() EventSeq {
 	least := EventSeq(math.MaxInt64)
 	for _, w := range f.widgets {
-		least = min(least, w.upto)
+		if w.widget.folds() {
+			least = min(least, w.upto)
+		}
 	}
-	if len(f.widgets) == 0 {
+	if least == math.MaxInt64 {
 		return 0
 	}
 	return least
@@ -143,7 +182,7 @@ func (f *Fold) Window() Window { return f.window }
 // Add folds in an event. The event may be reused by the caller afterwards.
 func (f *Fold) Add(e *Event) {
 	second := e.Time.Unix()
-	if second < f.window.From || (!f.open && second >= f.window.To) {
+	if second < f.from || (!f.open && second >= f.window.To) {
 		return
 	}
 	for _, filter := range f.filters {
@@ -153,7 +192,9 @@ func (f *Fold) Add(e *Event) {
 	}
 	step := f.window.StepOf(e.Time)
 	for _, w := range f.widgets {
-		w.add(e, step)
+		if step >= w.from(f.window) {
+			w.add(e, step)
+		}
 	}
 }
 
@@ -164,12 +205,12 @@ func (f *Fold) Slide(w Window) bool {
 	if w == f.window {
 		return true
 	}
-	if w.Step != f.window.Step || w.From < f.window.From || (!f.open && w.To > f.window.To) {
+	if w.Step != f.window.Step || w.From < f.window.From || f.fromAt(w) < f.from || (!f.open && w.To > f.window.To) {
 		return false
 	}
-	f.window = w
+	f.window, f.from = w, f.fromAt(w)
 	for _, widget := range f.widgets {
-		widget.dropBefore(w.From)
+		widget.dropBefore(widget.from(w))
 	}
 	return true
 }
@@ -178,184 +219,14 @@ func (f *Fold) Slide(w Window) bool {
 // order. Widgets that no event touched since the last call, in a window that did
 // not move, cost nothing.
 func (f *Fold) Readings() []WidgetReading {
+	for _, w := range f.widgets {
+		for _, ref := range w.refs {
+			w.stale = w.stale || ref.stale
+		}
+	}
 	readings := make([]WidgetReading, len(f.widgets))
 	for i, w := range f.widgets {
 		readings[i] = w.reading(f.window)
 	}
 	return readings
-}
-
-// groups are the cells of one step by name of group; without a grouping there
-// is one, named "".
-type groups map[string]*cell
-
-// widgetFold is the part of a Fold that one widget reads.
-type widgetFold struct {
-	widget Widget
-	rollup Rollup
-	upto   EventSeq // events up to here are in steps
-	steps  map[int64]groups
-	stale  bool // last is not what the cells say
-	last   WidgetReading
-}
-
-func (w *widgetFold) add(e *Event, step int64) {
-	m := &w.widget.Metric
-	if e.Seq <= w.upto && w.upto > 0 || !m.counts(e) {
-		return
-	}
-	w.cell(step, m.groupOf(e)).add(m, e)
-	w.stale = true
-}
-
-func (w *widgetFold) cell(step int64, group string) *cell {
-	gs := w.steps[step]
-	if gs == nil {
-		gs = groups{}
-		w.steps[step] = gs
-	}
-	return gs.cell(group)
-}
-
-func (w *widgetFold) dropBefore(from int64) {
-	for step := range w.steps {
-		if step < from {
-			delete(w.steps, step)
-		}
-	}
-	w.stale = true
-}
-
-func (w *widgetFold) reading(window Window) WidgetReading {
-	if !w.stale {
-		return w.last
-	}
-	m := w.widget.Metric
-	var reading Reading
-	var spark []Point
-	switch w.widget.Kind {
-	case Stat:
-		reading = w.total(window)[""].number(m)
-		spark = w.points(window, "")
-	case Gauge:
-		reading = w.total(window)[""].number(m)
-	case Bars, Table:
-		reading = w.ranking(window)
-	case Line:
-		if m.By == "" {
-			reading = Series{window.Step, w.points(window, "")}
-		} else {
-			reading = w.groupedSeries(window)
-		}
-	}
-	w.last = NewWidgetReading(w.widget.Key, reading, spark)
-	w.stale = false
-	return w.last
-}
-
-// points gives one number a step of the window. A nil cell reads as nothing.
-func (w *widgetFold) points(window Window, group string) []Point {
-	points := make([]Point, 0, window.Len())
-	for step := window.From; step < window.To; step += window.Step {
-		points = append(points, Point{step, w.steps[step][group].number(w.widget.Metric)})
-	}
-	return points
-}
-
-// total merges the window's steps, group by group. Past MaxGroups groups those
-// with the fewest events are merged into OtherGroup.
-func (w *widgetFold) total(window Window) groups {
-	total := groups{}
-	for step := window.From; step < window.To; step += window.Step {
-		total.merge(w.steps[step])
-	}
-	total.limit(MaxGroups)
-	return total
-}
-
-// cell gives the cell of a group, and makes it if there is none.
-func (gs groups) cell(name string) *cell {
-	c := gs[name]
-	if c == nil {
-		c = &cell{}
-		gs[name] = c
-	}
-	return c
-}
-
-// merge adds the cells of o, which stay as they are.
-func (gs groups) merge(o groups) {
-	for name, c := range o {
-		gs.cell(name).merge(c)
-	}
-}
-
-func (gs groups) limit(n int) {
-	if len(gs) <= n {
-		return
-	}
-	names := make([]string, 0, len(gs))
-	for name := range gs {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(gs[b].count, gs[a].count), cmp.Compare(a, b))
-	})
-	other := &cell{}
-	for _, name := range names[n:] {
-		other.merge(gs[name])
-		delete(gs, name)
-	}
-	if same := gs[OtherGroup]; same != nil { // a property may say "(other)" itself
-		other.merge(same)
-	}
-	gs[OtherGroup] = other
-}
-
-// ranking gives the groups with the largest numbers; those without a number are last.
-func (w *widgetFold) ranking(window Window) Ranking {
-	total := w.total(window)
-	ranking := make(Ranking, 0, len(total))
-	for group, c := range total {
-		ranking = append(ranking, GroupNumber{group, c.number(w.widget.Metric)})
-	}
-	slices.SortFunc(ranking, func(a, b GroupNumber) int {
-		if a.Valid != b.Valid {
-			if a.Valid {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Group, b.Group))
-	})
-	return ranking[:min(len(ranking), w.widget.Groups())]
-}
-
-func (w *widgetFold) groupedSeries(window Window) GroupedSeries {
-	ranking := w.ranking(window)
-	series := GroupedSeries{Step: window.Step, Groups: make([]GroupSeries, 0, len(ranking))}
-	for _, g := range ranking {
-		points := w.points(window, g.Group)
-		if g.Group == OtherGroup {
-			points = w.otherPoints(window)
-		}
-		series.Groups = append(series.Groups, GroupSeries{g.Group, points})
-	}
-	return series
-}
-
-// otherPoints gives the steps of the groups that total merged into OtherGroup.
-func (w *widgetFold) otherPoints(window Window) []Point {
-	kept := w.total(window)
-	points := make([]Point, 0, window.Len())
-	for step := window.From; step < window.To; step += window.Step {
-		other := &cell{}
-		for group, c := range w.steps[step] {
-			if kept[group] == nil || group == OtherGroup {
-				other.merge(c)
-			}
-		}
-		points = append(points, Point{step, other.number(w.widget.Metric)})
-	}
-	return points
 }

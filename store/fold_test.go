@@ -20,14 +20,20 @@ func recount(d Dashboard, v View, w Window, events []Event) []WidgetReading {
 	var readings []WidgetReading
 	for _, widget := range d.Widgets {
 		m := widget.Metric
-		at := func(from, to int64, group *string) Number {
+		of := func(m Metric, from, to int64, group *string) Number {
 			var counted []Event
 			for _, e := range events {
 				if e.Time.Unix() >= from && e.Time.Unix() < to && matches(d, v, m, e) && (group == nil || groupOf(m, e) == *group) {
 					counted = append(counted, e)
 				}
 			}
-			return measured(m, counted)
+			return measured(m, counted, to-from)
+		}
+		at := func(from, to int64, group *string) Number {
+			if m.Measure != Formula {
+				return of(m, from, to, group)
+			}
+			return computed(d, m.Formula, func(m Metric) Number { return of(m, from, to, nil) })
 		}
 		points := func(group *string) (points []Point) {
 			for step := w.From; step < w.To; step += w.Step {
@@ -37,7 +43,11 @@ func recount(d Dashboard, v View, w Window, events []Event) []WidgetReading {
 		}
 		switch widget.Kind {
 		case Stat:
-			readings = append(readings, NewWidgetReading(widget.Key, at(w.From, w.To, nil), points(nil)))
+			r := NewWidgetReading(widget.Key, at(w.From, w.To, nil), points(nil))
+			if widget.Compare == Previous {
+				r = r.against(at(w.From-(w.To-w.From), w.From, nil))
+			}
+			readings = append(readings, r)
 		case Gauge:
 			readings = append(readings, NewWidgetReading(widget.Key, at(w.From, w.To, nil), nil))
 		default:
@@ -105,7 +115,42 @@ func groupsOf(d Dashboard, v View, m Metric, w Window, events []Event) []string 
 	return groups
 }
 
-func measured(m Metric, events []Event) Number {
+// formulas are what formulas in tests compute with two numbers.
+var formulas = []struct {
+	source func(a, b WidgetKey) string
+	result func(a, b float64) float64
+}{
+	{func(a, b WidgetKey) string { return string(a + " / " + b) }, func(a, b float64) float64 { return a / b }},
+	{func(a, b WidgetKey) string { return fmt.Sprintf("100 * (%s - %s)", a, b) }, func(a, b float64) float64 { return 100 * (a - b) }},
+	{func(a, b WidgetKey) string { return fmt.Sprintf("max(%s, 1) ** %s", a, b) }, func(a, b float64) float64 { return math.Pow(max(a, 1), b) }},
+	{func(a, b WidgetKey) string { return fmt.Sprintf("%s > 2 ? %s : 7", a, b) }, func(a, b float64) float64 {
+		if a > 2 {
+			return b
+		}
+		return 7
+	}},
+}
+
+// computed finds the formula that a source was made of, and computes it.
+func computed(d Dashboard, source string, of func(Metric) Number) Number {
+	for _, f := range formulas {
+		for _, a := range d.Widgets {
+			for _, b := range d.Widgets {
+				if f.source(a.Key, b.Key) != source {
+					continue
+				}
+				x, y := of(a.Metric), of(b.Metric)
+				if r := f.result(x.Value, y.Value); x.Valid && y.Valid && !math.IsInf(r, 0) && !math.IsNaN(r) {
+					return Of(r)
+				}
+				return Number{}
+			}
+		}
+	}
+	panic(source)
+}
+
+func measured(m Metric, events []Event, seconds int64) Number {
 	users := map[string]bool{}
 	of := 0
 	var numbers []float64
@@ -126,6 +171,8 @@ func measured(m Metric, events []Event) Number {
 	switch m.Measure {
 	case Count:
 		return Of(float64(len(events)))
+	case Rate:
+		return Of(float64(len(events)) * map[Per]float64{"": 1, "1s": 1, "1m": 60, "1h": 3600}[m.Per] / float64(seconds))
 	case Uniques:
 		return Of(float64(len(users)))
 	case Sum:
@@ -219,7 +266,7 @@ func drawConditions(t *rapid.T, label string, least int) []Condition {
 func drawWidget(t *rapid.T, i int) Widget {
 	w := Widget{Key: WidgetKey(fmt.Sprintf("w%d", i)), Kind: rapid.SampledFrom([]Kind{Stat, Line, Bars, Table, Gauge}).Draw(t, "kind")}
 	w.Metric = Metric{
-		Measure: rapid.SampledFrom(Measures).Draw(t, "measure"),
+		Measure: rapid.SampledFrom(Measures[:len(Measures)-1]).Draw(t, "measure"), // but Formula
 		Event:   rapid.SampledFrom([]string{"", "request"}).Draw(t, "event"),
 		Where:   drawConditions(t, "where", 0),
 	}
@@ -229,6 +276,12 @@ func drawWidget(t *rapid.T, i int) Widget {
 	if w.Metric.Measure.OfProperty() {
 		w.Metric.Property = rapid.SampledFrom(fields).Draw(t, "property")
 	}
+	if w.Metric.Measure == Rate {
+		w.Metric.Per = rapid.SampledFrom(append(Pers, "")).Draw(t, "per")
+	}
+	if w.Kind == Stat && rapid.Bool().Draw(t, "compared") {
+		w.Compare = Previous
+	}
 	if w.Kind == Bars || w.Kind == Table || (w.Kind == Line && rapid.Bool().Draw(t, "grouped")) {
 		w.Metric.By = rapid.SampledFrom([]string{"path", "status", "host", "event", "user"}).Draw(t, "by")
 		w.Limit = rapid.IntRange(0, 4).Draw(t, "limit")
@@ -236,10 +289,35 @@ func drawWidget(t *rapid.T, i int) Widget {
 	return w
 }
 
+// drawFormula draws a widget that computes with others of a dashboard, if it has any
+// that show one number.
+func drawFormula(t *rapid.T, d Dashboard) (w Widget, ok bool) {
+	var keys []WidgetKey
+	for _, w := range d.Widgets {
+		if w.Metric.By == "" {
+			keys = append(keys, w.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return w, false
+	}
+	formula := rapid.SampledFrom(formulas).Draw(t, "formula")
+	key := rapid.SampledFrom(keys)
+	w = Widget{Key: "f", Kind: rapid.SampledFrom([]Kind{Stat, Gauge, Line}).Draw(t, "kind")}
+	w.Metric = Metric{Measure: Formula, Formula: formula.source(key.Draw(t, "a"), key.Draw(t, "b"))}
+	if w.Kind == Stat && rapid.Bool().Draw(t, "compared") {
+		w.Compare = Previous
+	}
+	return w, true
+}
+
 func drawBoard(t *rapid.T) (Dashboard, View) {
 	d := Dashboard{ID: "d", Variables: []Variable{{"host", "host"}}}
 	for i := range rapid.IntRange(1, 4).Draw(t, "widgets") {
 		d.Widgets = append(d.Widgets, drawWidget(t, i))
+	}
+	if f, ok := drawFormula(t, d); ok {
+		d.Widgets = slices.Insert(d.Widgets, rapid.IntRange(0, len(d.Widgets)).Draw(t, "place"), f)
 	}
 	if err := d.Validate(); err != nil {
 		t.Fatal(err)

@@ -138,9 +138,13 @@ const MaxGroups = 10_000
 type WidgetReading struct {
 	Key     WidgetKey
 	Reading Reading
-	Spark   []Point // of a stat: the steps behind its number; drawn on pages, not part of the JSON reading
+	Spark   []Point // of a stat: the steps behind its number; drawn on pages, not part of the JSON reading, nor are the following
 
-	json, picture []byte // what Same and SamePicture compare
+	Compared bool // Previous is the number of the period before
+	Previous Number
+	Direct   bool // it is read from the events, for it has too many groups to be kept folded
+
+	json, picture []byte // what Diff compares
 }
 
 // NewWidgetReading makes a WidgetReading, encoded once for all who need it.
@@ -151,6 +155,20 @@ func NewWidgetReading(key WidgetKey, reading Reading, spark []Point) WidgetReadi
 		picture = appendPoints(append(bytes.Clone(json), ' '), spark)
 	}
 	return WidgetReading{Key: key, Reading: reading, Spark: spark, json: json, picture: picture}
+}
+
+// against adds the number of the period before.
+func (w WidgetReading) against(previous Number) WidgetReading {
+	w.Compared, w.Previous = true, previous
+	w.picture = previous.AppendJSON(append(bytes.Clone(w.picture), " against "...))
+	return w
+}
+
+// countedDirectly adds that the reading is read from the events.
+func (w WidgetReading) countedDirectly() WidgetReading {
+	w.Direct = true
+	w.picture = append(bytes.Clone(w.picture), " direct"...)
+	return w
 }
 
 // JSON is the reading as it stands in the JSON stream. Not to be changed.

@@ -47,6 +47,8 @@ func (d Dashboard) RollupOf(m Metric) Rollup {
 		r.metric.Measure = Sum
 	case m.Measure == Max:
 		r.metric.Measure = Min
+	case m.Measure == Rate:
+		r.metric.Measure = Count
 	}
 	for _, v := range d.Variables {
 		r.dims = append(r.dims, v.Property)
@@ -60,7 +62,7 @@ func (d Dashboard) RollupOf(m Metric) Rollup {
 func (d Dashboard) Rollups() map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
 	for _, w := range d.Widgets {
-		if w.Kind != TextKind {
+		if w.folds() {
 			r := d.RollupOf(w.Metric)
 			all[r.Key()] = r
 		}

@@ -218,6 +218,8 @@ func TestADashboardIsCheckedWithAPathToTheFault(t *testing.T) {
 			{Key: "b", Kind: Gauge, Metric: Metric{Measure: Ratio, Of: []Condition{of}}},
 			{Key: "c", Kind: Bars, Metric: Metric{Measure: P95, Property: "ms", By: "path"}},
 			{Key: "d", Kind: TextKind, Text: "words"},
+			{Key: "e", Kind: Line, Metric: Metric{Measure: Rate, Per: PerHour}},
+			{Key: "f", Kind: Stat, Compare: Previous, Better: Lower, Metric: Metric{Measure: Formula, Formula: "round(100 * a / e)"}},
 		}}
 	}
 	if err := good().Validate(); err != nil {
@@ -237,6 +239,15 @@ func TestADashboardIsCheckedWithAPathToTheFault(t *testing.T) {
 		"widgets[2].property":            func(d *Dashboard) { d.Widgets[2].Metric.Property = "" },
 		"widgets[0].property":            func(d *Dashboard) { d.Widgets[0].Metric.Property = "x" },
 		"widgets[3].measure":             func(d *Dashboard) { d.Widgets[3].Metric.Measure = Count },
+		"widgets[0].per":                 func(d *Dashboard) { d.Widgets[0].Metric.Per = PerHour },
+		"widgets[4].per":                 func(d *Dashboard) { d.Widgets[4].Metric.Per = "1d" },
+		"widgets[4].compare":             func(d *Dashboard) { d.Widgets[4].Compare = Previous },
+		"widgets[5].compare":             func(d *Dashboard) { d.Widgets[5].Compare = "last" },
+		"widgets[5].better":              func(d *Dashboard) { d.Widgets[5].Better = "up" },
+		"widgets[0].better":              func(d *Dashboard) { d.Widgets[0].Better = Higher },
+		"widgets[0].formula":             func(d *Dashboard) { d.Widgets[0].Metric.Formula = "e" },
+		"widgets[5].event":               func(d *Dashboard) { d.Widgets[5].Metric.Event = "request" },
+		"widgets[5].kind":                func(d *Dashboard) { d.Widgets[5].Kind, d.Widgets[5].Compare, d.Widgets[5].Better = Bars, "", "" },
 		"widgets[0].limit":               func(d *Dashboard) { d.Widgets[0].Limit = MaxLimit + 1 },
 		"widgets[0].thresholds[0].state": func(d *Dashboard) { d.Widgets[0].Thresholds = []Threshold{{1, "bad"}} },
 	} {
@@ -247,6 +258,61 @@ func TestADashboardIsCheckedWithAPathToTheFault(t *testing.T) {
 			t.Errorf("want a fault at %s, got %v", path, err)
 		}
 	}
+}
+
+func TestAFormulaIsCheckedAndSaysWhatWouldBeRight(t *testing.T) {
+	d := Dashboard{ID: "web", Widgets: []Widget{
+		{Key: "a", Kind: Stat, Metric: Metric{Measure: Count}},
+		{Key: "b-c", Kind: Stat, Metric: Metric{Measure: Count}},
+		{Key: "groups", Kind: Line, Metric: Metric{Measure: Count, By: "path"}},
+		{Key: "words", Kind: TextKind},
+		{Key: "g", Kind: Stat, Metric: Metric{Measure: Formula, Formula: "a"}},
+		{Key: "f", Kind: Stat, Metric: Metric{Measure: Formula}},
+	}}
+	for source, want := range map[string]string{
+		"":                        "is missing",
+		"1 + 2":                   "name one by its key",
+		"a +":                     "unexpected token",
+		"a / visits":              `"visits" is no widget of this dashboard: name one by its key, one of a`,
+		"b-c":                     "a key with '-' can't stand in a formula",
+		"a / groups":              "shows groups",
+		"a + words":               "is a text",
+		"g * 2":                   "is a formula itself",
+		"f * 2":                   "is a formula itself",
+		"a > 2":                   "float64",
+		"sum(1..1000000) + a":     "at character",
+		`a + "x"`:                 "character 5 does not compute",
+		"visits(a)":               "does not compute",
+		"max(a, 1":                "unexpected token",
+		strings.Repeat("a+", 600): "at most",
+	} {
+		d.Widgets[5].Metric.Formula = source
+		var fault *FieldError
+		if err := d.Validate(); !errors.As(err, &fault) || fault.Path != "widgets[5].formula" || !strings.Contains(fault.Message, want) {
+			t.Errorf("%q: %v, want %q", source, err, want)
+		}
+	}
+	d.Widgets[5].Metric.Formula = "let x = a * 2; max(x, 1) / min(a, 3)"
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever a formula says, it is refused or gives a finite number or none.
+func FuzzFormula(f *testing.F) {
+	for _, source := range []string{"a / b", "100 * (a - b) ** 2", "a > 1 ? b : -a", "max(a, b, 1)", "let x = a; x / 0", "a in [1, 2]", "a ?? 1", `$env["a"]`, "1..9", "0x_1 + a"} {
+		f.Add(source, 1.5, 0.0)
+	}
+	f.Fuzz(func(t *testing.T, source string, a, b float64) {
+		formula, err := parseFormula(source)
+		if err != nil {
+			return
+		}
+		n := formula.number(func(i int) Number { return Of([]float64{a, b}[i%2]) })
+		if math.IsInf(n.Value, 0) || math.IsNaN(n.Value) {
+			t.Fatalf("%q gives %v", source, n)
+		}
+	})
 }
 
 func TestNamesAreChecked(t *testing.T) {

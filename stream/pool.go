@@ -172,7 +172,7 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	if p.fold != nil && head <= p.folded {
 		return nil
 	}
-	fold, scan := p.fold, store.Scan{After: p.folded, From: time.Unix(window.From, 0)}
+	fold, scan := p.fold, store.Scan{After: p.folded}
 	if !p.view.Range.Moves() {
 		scan.To = time.Unix(window.To, 0)
 	}
@@ -185,6 +185,7 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 		fold = store.NewFold(p.dashboard, p.view, window)
 		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
 	} else {
+		scan.From = time.Unix(fold.From(), 0)
 		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
 			fold.Add(e)
 			return nil

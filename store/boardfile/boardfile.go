@@ -86,26 +86,28 @@ func readDashboard(n *node) (store.Dashboard, error) {
 
 func (r *reader) widget(n *node) store.Widget {
 	r.fields(n, "a widget", "key", "title", "kind", "measure", "event", "where", "of", "property", "by",
-		"limit", "unit", "thresholds", "max", "width", "text")
+		"per", "formula", "limit", "unit", "compare", "better", "thresholds", "max", "width", "text")
 	w := store.Widget{
 		Key:   store.WidgetKey(r.text(n, "key")),
 		Title: r.text(n, "title"),
 		Kind:  store.Kind(r.word(n, "kind", words(store.Kinds))),
 		Metric: store.Metric{
+			Measure:  store.Measure(r.optionalWord(n, "measure", words(store.Measures))),
 			Event:    r.text(n, "event"),
 			Where:    r.conditions(n, "where"),
 			Of:       r.conditions(n, "of"),
 			Property: r.text(n, "property"),
 			By:       r.text(n, "by"),
+			Per:      store.Per(r.optionalWord(n, "per", words(store.Pers))),
+			Formula:  r.text(n, "formula"),
 		},
-		Limit: r.whole(n, "limit", 1, store.MaxLimit),
-		Unit:  r.text(n, "unit"),
-		Max:   r.number(n, "max"),
-		Width: r.whole(n, "width", 1, 12),
-		Text:  r.text(n, "text"),
-	}
-	if n.child("measure") != nil {
-		w.Metric.Measure = store.Measure(r.word(n, "measure", words(store.Measures)))
+		Limit:   r.whole(n, "limit", 1, store.MaxLimit),
+		Unit:    r.text(n, "unit"),
+		Compare: store.Comparison(r.optionalWord(n, "compare", []string{string(store.Previous)})),
+		Better:  store.Direction(r.optionalWord(n, "better", []string{string(store.Higher), string(store.Lower)})),
+		Max:     r.number(n, "max"),
+		Width:   r.whole(n, "width", 1, 12),
+		Text:    r.text(n, "text"),
 	}
 	for _, t := range r.list(n, "thresholds") {
 		r.fields(t, "a threshold", "above", "state")

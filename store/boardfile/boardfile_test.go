@@ -107,9 +107,15 @@ func drawDashboard(t *rapid.T) store.Dashboard {
 	word := rapid.OneOf(rapid.SampledFrom(awkward), rapid.String(), rapid.StringMatching(`[ \n#:\-\[\]{}"'|>&*!%a-c0-2\t]{0,12}`),
 		rapid.StringMatching(`[a-c#:-][ \na-c#:-]{0,20}[a-c\n]`))
 	d := store.Dashboard{ID: "d-1", Title: word.Draw(t, "title"), Range: rapid.SampledFrom([]string{"", "now-6h"}).Draw(t, "range")}
+	d.Widgets = append(d.Widgets, store.Widget{Key: "base", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}})
 	for i := range rapid.IntRange(0, 3).Draw(t, "widgets") {
 		w := store.Widget{Key: store.WidgetKey(fmt.Sprintf("w_%d", i)), Title: word.Draw(t, "title"), Unit: word.Draw(t, "unit"), Width: rapid.IntRange(0, 12).Draw(t, "width")}
-		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 3:
+			w.Kind, w.Metric = store.Line, store.Metric{Measure: store.Rate, Per: rapid.SampledFrom(store.Pers).Draw(t, "per")}
+		case 4:
+			w.Kind, w.Compare, w.Better = store.Stat, store.Previous, rapid.SampledFrom([]store.Direction{"", store.Lower}).Draw(t, "better")
+			w.Metric = store.Metric{Measure: store.Formula, Formula: rapid.SampledFrom([]string{"base / 2", "- base * 100", "base > 1 ? -1 : 2", "(base)", "base\n+ 1", "!(base > 1) ? 1 : base"}).Draw(t, "formula")}
 		case 0:
 			w.Kind, w.Text = store.TextKind, word.Draw(t, "text")
 		case 1:

@@ -67,6 +67,15 @@ func (r *reader) word(n *node, name string, known []string) string {
 	return text
 }
 
+// optionalWord gives a field's text, which must be one of some words if the field
+// is there.
+func (r *reader) optionalWord(n *node, name string, known []string) string {
+	if n.child(name) == nil {
+		return ""
+	}
+	return r.word(n, name, known)
+}
+
 func (r *reader) number(n *node, name string) float64 {
 	v := r.value(n, name)
 	if v == nil {

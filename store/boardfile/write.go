@@ -36,8 +36,12 @@ type (
 		Of         []any           `yaml:"of,omitempty"`
 		Property   any             `yaml:"property,omitempty"`
 		By         any             `yaml:"by,omitempty"`
+		Per        any             `yaml:"per,omitempty"`
+		Formula    any             `yaml:"formula,omitempty"`
 		Limit      int             `yaml:"limit,omitempty"`
 		Unit       any             `yaml:"unit,omitempty"`
+		Compare    any             `yaml:"compare,omitempty"`
+		Better     any             `yaml:"better,omitempty"`
 		Thresholds []fileThreshold `yaml:"thresholds,omitempty"`
 		Max        float64         `yaml:"max,omitempty"`
 		Width      int             `yaml:"width,omitempty"`
@@ -60,7 +64,8 @@ func YAML(d store.Dashboard) ([]byte, error) {
 			Key: text(w.Key), Title: text(w.Title), Kind: text(w.Kind),
 			Measure: text(w.Metric.Measure), Event: text(w.Metric.Event),
 			Where: conditionTexts(w.Metric.Where), Of: conditionTexts(w.Metric.Of),
-			Property: text(w.Metric.Property), By: text(w.Metric.By),
+			Property: text(w.Metric.Property), By: text(w.Metric.By), Per: text(w.Metric.Per), Formula: text(w.Metric.Formula),
+			Compare: text(w.Compare), Better: text(w.Better),
 			Limit: w.Limit, Unit: text(w.Unit), Max: w.Max, Width: w.Width, Text: body(w.Text),
 		}
 		for _, t := range w.Thresholds {

@@ -50,7 +50,7 @@ func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store
 		if err := restore(ctx, tx, tenant, fold); err != nil {
 			return err
 		}
-		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.Window().From, 0), To: to}
+		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.From(), 0), To: to}
 		return scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
 			fold.Add(e)
 			return nil
@@ -63,14 +63,18 @@ func restore(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *stor
 	keys, tier := fold.Rollups()
 	for _, key := range keys {
 		var row rollupRow
-		err := tx.GetContext(ctx, &row, `SELECT id, upto FROM rollups WHERE tenant_id = ? AND key = ? AND wide = 0 AND upto > 0`, tenant, key)
+		err := tx.GetContext(ctx, &row, `SELECT id, upto, wide FROM rollups WHERE tenant_id = ? AND key = ? AND upto > 0`, tenant, key)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // all its events are to be read
 		}
 		if err != nil {
 			return err
 		}
-		steps, done := rollupSteps(ctx, tx, row.ID, tier, fold.Window().From)
+		if row.Wide {
+			fold.CountDirectly(key)
+			continue
+		}
+		steps, done := rollupSteps(ctx, tx, row.ID, tier, fold.From())
 		if err := errors.Join(fold.Restore(key, row.Upto, steps), done()); err != nil {
 			return fmt.Errorf("rollup %d: %w", row.ID, err)
 		}

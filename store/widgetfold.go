@@ -1,0 +1,201 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+)
+
+// widgetFold is the part of a Fold that one widget reads.
+type widgetFold struct {
+	widget   Widget
+	rollup   Rollup
+	upto     EventSeq // events up to here are in steps
+	compared bool     // the period before is needed too
+	direct   bool     // all events are added, for the rollup has too many groups
+	steps    map[int64]groups
+	stale    bool // last is not what the cells say
+	last     WidgetReading
+
+	formula *formula // nil but for a formula, which has no cells of its own
+	refs    []*widgetFold
+}
+
+// link finds the widgets that a formula computes with. A dashboard that was checked
+// has them all.
+func (w *widgetFold) link(all []*widgetFold) {
+	f, err := parseFormula(w.widget.Metric.Formula)
+	if err != nil {
+		return
+	}
+	for _, name := range f.names {
+		i := slices.IndexFunc(all, func(o *widgetFold) bool { return o.widget.Key == name && o.widget.folds() })
+		if i < 0 {
+			w.refs = nil
+			return
+		}
+		all[i].compared = all[i].compared || w.compared
+		w.refs = append(w.refs, all[i])
+	}
+	w.formula = f
+}
+
+// from gives the first second that the widget needs of a window.
+func (w *widgetFold) from(window Window) int64 {
+	if w.compared {
+		return previous(window).From
+	}
+	return window.From
+}
+
+// previous gives the window of the same length just before.
+func previous(w Window) Window { return Window{2*w.From - w.To, w.From, w.Step} }
+
+func (w *widgetFold) add(e *Event, step int64) {
+	m := &w.widget.Metric
+	if e.Seq <= w.upto && w.upto > 0 || !w.widget.folds() || !m.counts(e) {
+		return
+	}
+	w.cell(step, m.groupOf(e)).add(m, e)
+	w.stale = true
+}
+
+func (w *widgetFold) cell(step int64, group string) *cell {
+	gs := w.steps[step]
+	if gs == nil {
+		gs = groups{}
+		w.steps[step] = gs
+	}
+	return gs.cell(group)
+}
+
+func (w *widgetFold) dropBefore(from int64) {
+	for step := range w.steps {
+		if step < from {
+			delete(w.steps, step)
+		}
+	}
+	w.stale = true
+}
+
+func (w *widgetFold) reading(window Window) WidgetReading {
+	if !w.stale {
+		return w.last
+	}
+	var reading Reading
+	var spark []Point
+	switch w.widget.Kind {
+	case Stat:
+		reading = w.number(window)
+		spark = w.points(window, "")
+	case Gauge:
+		reading = w.number(window)
+	case Bars, Table:
+		reading = w.ranking(window)
+	case Line:
+		if w.widget.Metric.By == "" {
+			reading = Series{window.Step, w.points(window, "")}
+		} else {
+			reading = w.groupedSeries(window)
+		}
+	}
+	w.last = NewWidgetReading(w.widget.Key, reading, spark)
+	if w.widget.Compare == Previous {
+		w.last = w.last.against(w.number(previous(window)))
+	}
+	if w.direct {
+		w.last = w.last.countedDirectly()
+	}
+	w.stale = false
+	return w.last
+}
+
+// number gives the one number of a window.
+func (w *widgetFold) number(window Window) Number {
+	if w.widget.Metric.Measure == Formula {
+		if w.formula == nil {
+			return Number{}
+		}
+		return w.formula.number(func(i int) Number { return w.refs[i].number(window) })
+	}
+	if window.Len() == 1 {
+		return w.read(w.steps[window.From][""], window.Step)
+	}
+	return w.read(w.total(window)[""], window.To-window.From)
+}
+
+// read gives the number of a cell of so many seconds. A nil cell reads as nothing.
+func (w *widgetFold) read(c *cell, seconds int64) Number {
+	return c.number(w.widget.Metric, seconds)
+}
+
+// points gives one number a step of the window.
+func (w *widgetFold) points(window Window, group string) []Point {
+	points := make([]Point, 0, window.Len())
+	for step := window.From; step < window.To; step += window.Step {
+		if w.widget.folds() {
+			points = append(points, Point{step, w.read(w.steps[step][group], window.Step)})
+		} else {
+			points = append(points, Point{step, w.number(Window{step, step + window.Step, window.Step})})
+		}
+	}
+	return points
+}
+
+// total merges the window's steps, group by group. Past MaxGroups groups those
+// with the fewest events are merged into OtherGroup.
+func (w *widgetFold) total(window Window) groups {
+	total := groups{}
+	for step := window.From; step < window.To; step += window.Step {
+		total.merge(w.steps[step])
+	}
+	total.limit(MaxGroups)
+	return total
+}
+
+// ranking gives the groups with the largest numbers; those without a number are last.
+func (w *widgetFold) ranking(window Window) Ranking {
+	total := w.total(window)
+	ranking := make(Ranking, 0, len(total))
+	for group, c := range total {
+		ranking = append(ranking, GroupNumber{group, w.read(c, window.To-window.From)})
+	}
+	slices.SortFunc(ranking, func(a, b GroupNumber) int {
+		if a.Valid != b.Valid {
+			if a.Valid {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Group, b.Group))
+	})
+	return ranking[:min(len(ranking), w.widget.Groups())]
+}
+
+func (w *widgetFold) groupedSeries(window Window) GroupedSeries {
+	ranking := w.ranking(window)
+	series := GroupedSeries{Step: window.Step, Groups: make([]GroupSeries, 0, len(ranking))}
+	for _, g := range ranking {
+		points := w.points(window, g.Group)
+		if g.Group == OtherGroup {
+			points = w.otherPoints(window)
+		}
+		series.Groups = append(series.Groups, GroupSeries{g.Group, points})
+	}
+	return series
+}
+
+// otherPoints gives the steps of the groups that total merged into OtherGroup.
+func (w *widgetFold) otherPoints(window Window) []Point {
+	kept := w.total(window)
+	points := make([]Point, 0, window.Len())
+	for step := window.From; step < window.To; step += window.Step {
+		other := &cell{}
+		for group, c := range w.steps[step] {
+			if kept[group] == nil || group == OtherGroup {
+				other.merge(c)
+			}
+		}
+		points = append(points, Point{step, w.read(other, window.Step)})
+	}
+	return points
+}
