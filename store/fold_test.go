@@ -35,17 +35,19 @@ func recount(d Dashboard, v View, w Window, events []Event) []WidgetReading {
 			}
 			return computed(d, m.Formula, func(m Metric) Number { return of(m, from, to, nil) })
 		}
-		points := func(group *string) (points []Point) {
+		pointsOf := func(w Window, group *string) (points []Point) {
 			for step := w.From; step < w.To; step += w.Step {
 				points = append(points, Point{step, at(step, step+w.Step, group)})
 			}
 			return points
 		}
+		points := func(group *string) []Point { return pointsOf(w, group) }
 		switch widget.Kind {
 		case Stat:
 			r := NewWidgetReading(widget.Key, at(w.From, w.To, nil), points(nil))
 			if widget.Compare == Previous {
-				r = r.against(at(w.From-(w.To-w.From), w.From, nil))
+				before := Window{w.From - (w.To - w.From), w.From, w.Step}
+				r = r.against(at(before.From, before.To, nil), pointsOf(before, nil))
 			}
 			readings = append(readings, r)
 		case Gauge:

@@ -140,9 +140,10 @@ type WidgetReading struct {
 	Reading Reading
 	Spark   []Point // of a stat: the steps behind its number; drawn on pages, not part of the JSON reading, nor are the following
 
-	Compared bool // Previous is the number of the period before
-	Previous Number
-	Direct   bool // it is read from the events, for it has too many groups to be kept folded
+	Compared      bool // what follows is of the period before, and as long
+	Previous      Number
+	PreviousSpark []Point
+	Direct        bool // it is read from the events, for it has too many groups to be kept folded
 
 	json, picture []byte // what Diff compares
 }
@@ -157,10 +158,11 @@ func NewWidgetReading(key WidgetKey, reading Reading, spark []Point) WidgetReadi
 	return WidgetReading{Key: key, Reading: reading, Spark: spark, json: json, picture: picture}
 }
 
-// against adds the number of the period before.
-func (w WidgetReading) against(previous Number) WidgetReading {
-	w.Compared, w.Previous = true, previous
+// against adds what the period before reads.
+func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
+	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
 	w.picture = previous.AppendJSON(append(bytes.Clone(w.picture), " against "...))
+	w.picture = appendPoints(w.picture, spark)
 	return w
 }
 

@@ -100,7 +100,8 @@ func (w *widgetFold) reading(window Window) WidgetReading {
 	}
 	w.last = NewWidgetReading(w.widget.Key, reading, spark)
 	if w.widget.Compare == Previous {
-		w.last = w.last.against(w.number(previous(window)))
+		before := previous(window)
+		w.last = w.last.against(w.number(before), w.points(before, ""))
 	}
 	if w.direct {
 		w.last = w.last.countedDirectly()

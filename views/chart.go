@@ -111,8 +111,8 @@ func bounds(series ...[]store.Point) (low, high float64, any bool) {
 }
 
 // sparkScale fills the height with what there is.
-func sparkScale(points []store.Point) scale {
-	low, high, _ := bounds(points)
+func sparkScale(series ...[]store.Point) scale {
+	low, high, _ := bounds(series...)
 	if low == high {
 		return scale{low - 1, low + 9}
 	}
@@ -181,7 +181,7 @@ func timeLabels(w store.Window) []timeLabel {
 	var labels []timeLabel
 	for at := (w.From + every - 1) / every * every; at < last; at += every {
 		fraction := float64(at-w.From) / float64(span)
-		if fraction < 0.03 || fraction > 0.91 { // would run out of the plot, or into the last
+		if fraction < 0.03 || fraction > 0.84 { // would run out of the plot, or into the last
 			continue
 		}
 		labels = append(labels, timeLabel{X: percent(fraction), Text: clock(at, w), Odd: len(labels)%2 == 1})

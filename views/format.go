@@ -43,6 +43,9 @@ func exactFigure(w store.Widget, n store.Number, compact bool) figure {
 		return figure{Digits: decimals(n.Value*100, 2), Unit: "%"}
 	}
 	v, unit := n.Value, strings.TrimSpace(w.Unit)
+	if w.Metric.Measure == store.Rate {
+		return figure{Digits: digits(v, compact), Unit: unit + perUnit(w.Metric.Per)}
+	}
 	switch unit {
 	case "ms":
 		if math.Abs(v) >= 1000 {
@@ -55,6 +58,17 @@ func exactFigure(w store.Widget, n store.Number, compact bool) figure {
 		return moneyFigure(unit, v, compact)
 	}
 	return figure{Digits: digits(v, compact), Unit: unit}
+}
+
+// perUnit is how a rate's unit of time stands behind its number.
+func perUnit(p store.Per) string {
+	switch p {
+	case store.PerMinute:
+		return "/min"
+	case store.PerHour:
+		return "/h"
+	}
+	return "/s"
 }
 
 func bytesFigure(v float64) figure {
@@ -163,6 +177,13 @@ func measureWords(w store.Widget) string {
 		return "users"
 	case store.Ratio:
 		return "share"
+	case store.Rate:
+		if m.Event != "" {
+			return m.Event + " events" + perUnit(m.Per)
+		}
+		return "events" + perUnit(m.Per)
+	case store.Formula:
+		return m.Formula
 	}
 	return string(m.Measure) + " of " + m.Property
 }
@@ -178,6 +199,17 @@ func stepWords(step int64) string {
 		return counted(step/60, "min")
 	}
 	return counted(step, "s")
+}
+
+// periodWords says how long a period is, as it follows an adjective.
+func periodWords(seconds int64) string {
+	switch seconds {
+	case 60:
+		return "minute"
+	case 3600:
+		return "hour"
+	}
+	return stepWords(seconds)
 }
 
 func counted(n int64, unit string) string {

@@ -43,6 +43,8 @@ func titleCase(s string) string {
 var icons = map[string]string{
 	"triangle": "M8 2.5 14.5 13.5H1.5zM8 6.5v3M8 11.6v.1",
 	"octagon":  "M5.3 1.8h5.4l3.5 3.5v5.4l-3.5 3.5H5.3l-3.5-3.5V5.3zM8 5v3.4M8 10.9v.1",
+	"up":       "M8 13.5V3M3.5 7.2 8 2.7l4.5 4.5",
+	"down":     "M8 2.5V13M3.5 8.8 8 13.3l4.5-4.5",
 	"clock":    "M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0-12.5zM8 4.5V8l2.25 1.5",
 	"chevron":  "m4 6 4 4 4-4",
 	"pause":    "M5.5 3v10M10.5 3v10",

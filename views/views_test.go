@@ -46,12 +46,15 @@ func widgets() map[string]Widget {
 	}
 	gap := points(1, 2, 3, 4, 5)
 	gap[2].Number = store.Number{}
+	compared := make(store.Stat, store.Of(1523), points(1, 2, 3, 2, 1))
+	compared.Reading.Compared, compared.Reading.Previous, compared.Reading.PreviousSpark = true, store.Of(1400), points(2, 2, 2, 2, 2)
 	words := make(store.TextKind, nil, nil)
 	words.Def.Text = "# Title\n**bold** <img src=x onerror=alert(1)> [x](javascript:alert(1)) [y](https://example.com)"
 	return map[string]Widget{
 		"stat":           make(store.Stat, store.Of(1523), points(1, 2, 3, 2, 1)),
 		"stat, warning":  make(store.Stat, store.Of(1523), points(1, 2, 3, 2, 1), store.Threshold{Above: 1000, State: store.Warning}),
 		"stat, critical": make(store.Stat, store.Of(1523), nil, store.Threshold{Above: 1, State: store.Warning}, store.Threshold{Above: 2, State: store.Critical}),
+		"stat, compared": compared,
 		"stat, empty":    make(store.Stat, store.Number{}, points()),
 		"gauge":          make(store.Gauge, store.Of(184), nil, store.Threshold{Above: 250, State: store.Warning}, store.Threshold{Above: 350, State: store.Critical}),
 		"line":           make(store.Line, store.Series{Step: 60, Points: gap}, nil, store.Threshold{Above: 3, State: store.Warning}),
@@ -208,5 +211,41 @@ func TestPagesSayWhatTheyShow(t *testing.T) {
 	}
 	if !strings.Contains(markup(t, Error(ErrorPage{Status: 404, Message: "x", RequestID: "R1"})), "R1") {
 		t.Error("an error page does not name its request")
+	}
+}
+
+func TestAChangeIsSaidInWordsAndColour(t *testing.T) {
+	hour := store.Window{From: 0, To: 3600, Step: 60}
+	for _, c := range []struct {
+		now, before store.Number
+		better      store.Direction
+		class, want string
+	}{
+		{store.Of(112), store.Of(100), "", "change-good", "Up 12 % vs previous hour"},
+		{store.Of(112), store.Of(100), store.Lower, "change-bad", "Up 12 % vs previous hour"},
+		{store.Of(50), store.Of(100), "", "change-bad", "Down 50 % vs previous hour"},
+		{store.Of(50), store.Of(100), store.Lower, "change-good", "Down 50 % vs previous hour"},
+		{store.Of(-1), store.Of(-2), "", "change-good", "Up 50 % vs previous hour"},
+		{store.Of(100), store.Of(100), "", "", "same as previous hour"},
+		{store.Of(100), store.Of(0), "", "", "nothing in the previous hour"},
+		{store.Of(100), store.Number{}, "", "", "nothing in the previous hour"},
+		{store.Number{}, store.Of(100), "", "", "nothing to compare"},
+		{store.Of(1e200), store.Of(1e-200), "", "change-good", "Up over 1,000,000 % vs previous hour"},
+	} {
+		w := Widget{Def: store.Widget{Key: "n", Kind: store.Stat, Better: c.better}, Window: hour,
+			Reading: store.WidgetReading{Reading: c.now, Compared: true, Previous: c.before}}
+		got := w.change()
+		if text := strings.TrimSpace(strings.ReplaceAll(got.Amount, "\u202f", " ") + " " + got.Words); text != c.want || got.Class != c.class {
+			t.Errorf("%v against %v: %q %s, want %q %s", c.now, c.before, text, got.Class, c.want, c.class)
+		}
+	}
+}
+
+func TestARateNamesItsUnitOfTime(t *testing.T) {
+	for per, want := range map[store.Per]string{"": "2 /s", store.PerMinute: "2 /min", store.PerHour: "2 /h"} {
+		w := store.Widget{Metric: store.Metric{Measure: store.Rate, Per: per}}
+		if got := strings.ReplaceAll(figureOf(w, store.Of(2), true).String(), "\u202f", " "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

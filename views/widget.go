@@ -3,6 +3,7 @@ package views
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -44,7 +45,11 @@ func (w Widget) Parts() []Part {
 	}
 	switch w.Def.Kind {
 	case store.Stat:
-		return []Part{{w.part("value"), statValue(w)}, {w.part("spark"), spark(w)}}
+		parts := []Part{{w.part("value"), statValue(w)}, {w.part("spark"), spark(w)}}
+		if w.Reading.Compared {
+			parts = append(parts, Part{w.part("change"), statChange(w)})
+		}
+		return parts
 	case store.Gauge:
 		return []Part{{w.part("dial"), dial(w)}}
 	case store.Line:
@@ -71,7 +76,7 @@ func (w Widget) rowPart(i int) string { return w.part(fmt.Sprint("row", i)) }
 // Shell differs when anything of the widget outside its parts does.
 func (w Widget) Shell() string {
 	state, crossed := w.state()
-	return fmt.Sprintf("%t %s %v %d %d %+v", w.empty(), state, crossed, w.Window.Step, len(w.rows()), w.Def)
+	return fmt.Sprintf("%t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, state, crossed, w.Window.Step, len(w.rows()), w.Def)
 }
 
 // empty says whether there is nothing to draw.
@@ -163,11 +168,51 @@ func (w Widget) badge() string {
 func (w Widget) caption() string {
 	switch w.Def.Kind {
 	case store.Line:
+		if m := w.Def.Metric.Measure; m == store.Rate || m == store.Formula {
+			return measureWords(w.Def) + ", by " + stepWords(w.Window.Step)
+		}
 		return measureWords(w.Def) + " per " + stepWords(w.Window.Step)
 	case store.Bars, store.Table:
 		return measureWords(w.Def)
 	}
 	return ""
+}
+
+// change is how a number stands to that of the period before.
+type change struct {
+	Icon, Class string // none where there is nothing to compare
+	Amount      string
+	Words       string
+}
+
+func (w Widget) change() change {
+	period := "previous " + periodWords(w.Window.To-w.Window.From)
+	now, before := w.number(), w.Reading.Previous
+	switch {
+	case !now.Valid:
+		return change{Words: "nothing to compare"}
+	case !before.Valid || before.Value == 0:
+		return change{Words: "nothing in the " + period}
+	}
+	by := (now.Value - before.Value) / math.Abs(before.Value) * 100
+	amount := figure{Digits: decimals(math.Abs(by), 1), Unit: "%"}.String()
+	if math.Abs(by) >= 1e6 {
+		amount = "over " + figure{Digits: decimals(1e6, 0), Unit: "%"}.String()
+	}
+	switch {
+	case math.Abs(by) < 0.05:
+		return change{Words: "same as " + period}
+	case by > 0:
+		return change{"up", changeClass(w.Def.Better != store.Lower), "Up " + amount, "vs " + period}
+	}
+	return change{"down", changeClass(w.Def.Better == store.Lower), "Down " + amount, "vs " + period}
+}
+
+func changeClass(good bool) string {
+	if good {
+		return "change-good"
+	}
+	return "change-bad"
 }
 
 func (w Widget) number() store.Number {

@@ -29,8 +29,9 @@ const (
 //go:embed demo/*.yaml
 var demoBoards embed.FS
 
-// demoPast is how far back the demo's events reach at its first start.
-const demoPast = 12 * time.Hour
+// demoPast is how far back the demo's events reach at its first start: far enough to
+// compare the longest range of its boards with the period before.
+const demoPast = 25 * time.Hour
 
 // demo feeds the demo's tenant: with the events of a simulated shop, and with
 // the server's own figures.
