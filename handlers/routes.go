@@ -24,6 +24,8 @@ func (s *Server) routes() http.Handler {
 	page("GET /dashboards", s.getDashboards)
 	page("GET /dashboards/{id}", s.getDashboard)
 	page("POST /preferences", s.postPreferences)
+	page("GET /settings", s.getSettings)
+	page("POST /settings/retention", s.postRetention)
 	plain("GET /embed/{id}", s.getEmbed)
 
 	// For machines, and for the pages' own scripts.

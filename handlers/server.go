@@ -59,6 +59,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
 	}
+	registerStoreMetrics(c.Registry, c.Store)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
 	if err := hub.UseWriters(); err != nil {
@@ -114,6 +115,7 @@ func (s *Server) Run(ctx context.Context) {
 	s.syncHub(ctx)
 	go s.Store.Changes(ctx, changesEvery, func() { s.syncHub(ctx) })
 	go s.Store.KeepRollups(ctx, s.Log)
+	go s.Store.KeepTidy(ctx, s.Log)
 	sweep, prune := time.NewTicker(sweepEvery), time.NewTicker(time.Hour)
 	defer sweep.Stop()
 	defer prune.Stop()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Tiers are the lengths, in seconds, of the steps that rollups are kept in. Each
@@ -48,7 +49,7 @@ func (d Dashboard) RollupOf(m Metric) Rollup {
 	case m.Measure == Max:
 		r.metric.Measure = Min
 	case m.Measure == Rate:
-		r.metric.Measure = Count
+		r.metric.Measure, r.metric.Per = Count, ""
 	}
 	for _, v := range d.Variables {
 		r.dims = append(r.dims, v.Property)
@@ -86,6 +87,41 @@ func (r Rollup) Key() RollupKey {
 		panic(err) // texts can be written
 	}
 	return RollupKey(text)
+}
+
+// String says what is folded, as it stands in a dashboard file.
+func (r Rollup) String() string {
+	m := r.metric
+	parts := []string{string(m.Measure)}
+	switch {
+	case m.Measure.percentile() != 0:
+		parts[0] = "percentiles"
+	case m.Measure == Sum:
+		parts[0] = "sum, avg"
+	case m.Measure == Min:
+		parts[0] = "min, max"
+	case m.Measure == Count:
+		parts[0] = "count, rate"
+	}
+	add := func(word, text string) {
+		if text != "" {
+			parts = append(parts, word+" "+text)
+		}
+	}
+	conditions := func(all []Condition) string {
+		var texts []string
+		for _, c := range all {
+			texts = append(texts, c.String())
+		}
+		return strings.Join(texts, ", ")
+	}
+	add("of", m.Property)
+	add("event", m.Event)
+	add("where", conditions(m.Where))
+	add("share of", conditions(m.Of))
+	add("by", m.By)
+	add("for each", strings.Join(r.dims, ", "))
+	return strings.Join(parts, " · ")
 }
 
 // group names the cell that an event belongs to: the values of the variables'

@@ -18,6 +18,9 @@ func TestCommandsPrintBareResults(t *testing.T) {
 	if got := s.command("", "tenant", "create", "acme", "--name", "Acme"); got != "acme" {
 		t.Errorf("tenant create prints %q", got)
 	}
+	if got := s.command("", "tenant", "retention", "acme", "--event-days", "30"); got != "events 30 days\nrollups 730 days" {
+		t.Errorf("tenant retention prints %q", got)
+	}
 	if got := s.command("a password\n", "user", "create", "--tenant", "acme", "--email", "A@b.c", "--role", "admin", "--password-stdin"); got != "1" {
 		t.Errorf("user create prints %q", got)
 	}
@@ -88,6 +91,7 @@ func TestBadInputIsExplainedInOneLine(t *testing.T) {
 		{"damaged database", "", "serve --data " + broken, 1, "damaged"},
 		{"newer database", "", "serve --data " + newer, 1, "newer"},
 		{"tenant twice", "", "tenant create acme", 1, "already exists"},
+		{"rollups shorter than events", "", "tenant retention acme --rollup-days 10", 2, "use 90 to 3650"},
 		{"bad slug", "", "tenant create A_B", 2, "a-z"},
 		{"no such tenant", "", "key create --tenant none", 1, "tenant create none"},
 		{"short password", "abc\n", "user create --tenant acme --email a@b.c --role viewer --password-stdin", 2, "8"},

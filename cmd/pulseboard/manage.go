@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,8 @@ import (
 )
 
 type tenantCmd struct {
-	Create tenantCreateCmd `cmd:"" help:"Create a tenant and print its slug."`
+	Create    tenantCreateCmd    `cmd:"" help:"Create a tenant and print its slug."`
+	Retention tenantRetentionCmd `cmd:"" help:"Say how long a tenant's data is kept, and print it."`
 }
 
 type tenantCreateCmd struct {
@@ -46,6 +48,36 @@ func (cmd *tenantCreateCmd) Run(c *console, flags *cli) error {
 		return err
 	}
 	fmt.Fprintln(c.out, slug)
+	return nil
+}
+
+type tenantRetentionCmd struct {
+	Slug       string `arg:"" help:"Tenant whose data it is."`
+	EventDays  int    `help:"Days that events are kept, from when they came in." env:"PULSEBOARD_EVENT_DAYS" placeholder:"DAYS"`
+	RollupDays int    `help:"Days that what is counted of them is kept." env:"PULSEBOARD_ROLLUP_DAYS" placeholder:"DAYS"`
+}
+
+// Run changes what its flags say and leaves the rest.
+func (cmd *tenantRetentionCmd) Run(c *console, flags *cli) error {
+	st, tenant, err := openTenant(c, flags, cmd.Slug)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	r, err := st.Retention(c.ctx, tenant.ID)
+	if err != nil {
+		return err
+	}
+	if cmd.EventDays != 0 || cmd.RollupDays != 0 {
+		r.EventDays, r.RollupDays = cmp.Or(cmd.EventDays, r.EventDays), cmp.Or(cmd.RollupDays, r.RollupDays)
+		if err := r.Validate(); err != nil {
+			return usageError{err}
+		}
+		if err := st.SetRetention(c.ctx, tenant.ID, r); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(c.out, "events %d days\nrollups %d days\n", r.EventDays, r.RollupDays)
 	return nil
 }
 

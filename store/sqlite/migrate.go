@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -20,7 +21,11 @@ var migrations embed.FS
 // goose_db_version_once), so that looking again finds it done.
 func migrate(ctx context.Context, path string, wait time.Duration) (err error) {
 	// Each of goose's own tries waits anew: short waits keep the sum near wait.
-	db, err := connect(path, min(wait, lockSlice), "&_txlock=immediate", 1)
+	options := "&_txlock=immediate"
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		options += "&_auto_vacuum=incremental" // can be said of a new file only
+	}
+	db, err := connect(path, min(wait, lockSlice), options, 1)
 	if err != nil {
 		return err
 	}

@@ -277,8 +277,8 @@ func followRollup(ctx context.Context, tx *sqlx.Tx, row rollupRow, upto store.Ev
 			_, err := tx.ExecContext(ctx, `UPDATE rollups SET wide = 1 WHERE id = ?`, row.ID)
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO rollup_steps (rollup_id, tier, start, cells) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET cells = excluded.cells`, row.ID, step.Tier, step.Start, block)
+		_, err = tx.ExecContext(ctx, `INSERT INTO rollup_steps (rollup_id, tier, start, cells, changed) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET cells = excluded.cells, changed = excluded.changed`, row.ID, step.Tier, step.Start, block, daysOf(time.Now()))
 		if err != nil {
 			return err
 		}

@@ -120,9 +120,7 @@ func TestRollupsFollowInBitesAndAreDroppedWhenUnused(t *testing.T) {
 	s := newStore(t)
 	tenant := newTenant(t, s, "acme")
 	d := store.Dashboard{ID: "d", Title: "D", Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}}
-	if err := s.ApplyDashboards(t.Context(), tenant, []store.Dashboard{d}); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, s, tenant, d)
 	batch := make([]store.Event, 10_000)
 	for i := range batch {
 		batch[i] = store.Event{Name: "a", Time: noon.Add(-time.Duration(i) * time.Minute)}
@@ -153,9 +151,7 @@ func TestRollupsFollowInBitesAndAreDroppedWhenUnused(t *testing.T) {
 	if got := string(fold.Readings()[0].JSON()); got != fmt.Sprint(events) || fold.Upto() == 0 {
 		t.Errorf("it reads %s, from a rollup up to %d", got, fold.Upto())
 	}
-	if err := s.ApplyDashboards(t.Context(), tenant, []store.Dashboard{{ID: "d", Title: "D"}}); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, s, tenant, store.Dashboard{ID: "d", Title: "D"})
 	if err := s.DefineRollups(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
@@ -163,4 +159,34 @@ func TestRollupsFollowInBitesAndAreDroppedWhenUnused(t *testing.T) {
 	if err := s.reader.GetContext(t.Context(), &left, `SELECT (SELECT count(*) FROM rollups) + (SELECT count(*) FROM rollup_steps)`); err != nil || left > 0 {
 		t.Errorf("%d rows are left, %v", left, err)
 	}
+}
+
+// followAll lets a tenant's rollups follow all events.
+func followAll(t testing.TB, s *Store, tenant store.TenantID) {
+	t.Helper()
+	for behind := store.EventSeq(1); behind > 0; {
+		var err error
+		if behind, err = s.FollowRollups(t.Context(), tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// count gives how many events of the month before a moment a stat says there are.
+func count(t testing.TB, s *Store, tenant store.TenantID, now time.Time) float64 {
+	t.Helper()
+	r, err := store.ParseRange("now-30d", "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := r.Window(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := store.Dashboard{ID: "d", Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}}
+	fold := store.NewFold(d, store.View{Dashboard: "d", Range: r}, window)
+	if _, err := s.FoldView(t.Context(), tenant, fold, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	return fold.Readings()[0].Reading.(store.Number).Value
 }
