@@ -1,0 +1,115 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestASegmentGivesBackItsEvents(t *testing.T) {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "/docs", "u1"}))
+	number := rapid.OneOf(rapid.Float64Range(-MaxNumber, MaxNumber), rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 0.1, 12.34, -0.001, 1e12, 999999999999.5, 1e-7, 200, -3, 5e-324}))
+	event := rapid.Custom(func(t *rapid.T) Event {
+		e := Event{Name: text.Draw(t, "name"), ID: text.Draw(t, "id"), User: text.Draw(t, "user"), Time: epoch.Add(time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(t, "µs")) * time.Microsecond)}
+		for range rapid.IntRange(0, 4).Draw(t, "properties") {
+			value := rapid.OneOf(rapid.Just(Null), rapid.Map(rapid.Bool(), Bool), rapid.Map(text, Text), rapid.Map(number, Num)).Draw(t, "value")
+			e.Properties = append(e.Properties, Property{text.Draw(t, "key"), value})
+		}
+		return e
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		events := rapid.SliceOfN(event, 0, 60).Draw(t, "events")
+		for i := range events {
+			events[i].Seq = EventSeq(i + 1)
+			if i > 0 {
+				events[i].Seq = events[i-1].Seq + EventSeq(rapid.IntRange(1, 3).Draw(t, "seq"))
+			}
+		}
+		before := []byte("before")
+		packed := AppendSegment(before, events)
+		got, err := ReadSegment(packed[len(before):])
+		if err != nil || len(got) != len(events) {
+			t.Fatal(len(got), err)
+		}
+		for i := range got {
+			if !reflect.DeepEqual(got[i], events[i]) {
+				t.Fatalf("got %+v, want %+v", got[i], events[i])
+			}
+			for j, p := range got[i].Properties { // −0 too
+				if math.Signbit(p.Value.number) != math.Signbit(events[i].Properties[j].Value.number) {
+					t.Fatalf("got %v, want %v", p, events[i].Properties[j])
+				}
+			}
+		}
+	})
+}
+
+// Whatever stands in a segment, reading it ends with events or an error.
+func FuzzReadSegment(f *testing.F) {
+	var events []Event
+	for i := range 40 {
+		events = append(events, Event{Seq: EventSeq(i), Name: "a", User: fmt.Sprint(i % 7), Time: epoch, Properties: Properties{{"n", Num(float64(i) / 3)}, {"path", Text("/")}}})
+	}
+	f.Add(AppendSegment(nil, events)[1:])
+	f.Add(packEvents(events))
+	f.Add(packEvents(nil))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, err := ReadSegment(body); err != nil && !errors.Is(err, errSegment) {
+			t.Fatal(err)
+		}
+		events, err := unpackEvents(body) // past the checksum
+		if err != nil {
+			if !errors.Is(err, errSegment) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := unpackEvents(packEvents(events))
+		if err != nil || len(again) != len(events) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func benchmarkEvents(n int) []Event {
+	events := make([]Event, n)
+	for i := range events {
+		events[i] = Event{
+			Seq: EventSeq(i + 1), Name: "request", ID: fmt.Sprintf("%08x-5c1e-4b7a-9d3f-%012x", i*2654435761, i*40503), User: fmt.Sprintf("u%d", i*7919%5000),
+			Time: epoch.Add(time.Duration(i) * 17 * time.Millisecond),
+			Properties: Properties{
+				{"country", Text([]string{"DE", "FR", "NL", "AT"}[i%4])}, {"duration_ms", Num(float64(i*31%5000) / 10)},
+				{"path", Text(fmt.Sprintf("/docs/%d", i*13%200))}, {"status", Num(200)},
+			},
+		}
+	}
+	return events
+}
+
+func BenchmarkSegment(b *testing.B) {
+	const n = 1000
+	events := benchmarkEvents(n)
+	packed := AppendSegment(nil, events)
+	b.Run("pack", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			packed = AppendSegment(packed[:0], events)
+		}
+		b.ReportMetric(float64(len(packed))/n, "bytes/event")
+		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+	})
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := ReadSegment(packed); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+	})
+}
