@@ -27,6 +27,7 @@ type Event struct {
 	Time       time.Time // when it happened, UTC, to the microsecond
 	User       string    // empty when unknown
 	Properties Properties
+	Counter    *Counter // totals that the kept properties are differences of; nil for most events
 }
 
 // Property is one named value of an event.

@@ -32,6 +32,9 @@ const insertEvent = `INSERT INTO events (tenant_id, name, time, user, properties
 // of two such events in the batch. A zero Time means that the sender gave none:
 // the event happens at received, and only the span tells duplicates.
 //
+// An event with a Counter is a duplicate too when its time is not after the
+// counter's last; else the counter and the event are kept together.
+//
 // When it returns, the events are on disk and every scan that begins then sees
 // them. Batches that come at the same time share a transaction. Errors:
 // store.ErrFull, store.ErrBusy, store.ErrOverloaded, store.ErrNotFound without such
@@ -51,12 +54,17 @@ func keepBatch(ctx context.Context, tx *sqlx.Tx, insert *sqlx.Stmt, b *batch) er
 	)
 	for i := range b.events {
 		e := &b.events[i]
-		properties = e.Properties.AppendJSON(properties[:0])
-		happened, given := b.received.UnixMicro(), sql.NullInt64{}
-		if !e.Time.IsZero() {
-			happened = e.Time.UnixMicro()
-			given = sql.NullInt64{Int64: happened, Valid: true}
+		own, duplicate, err := counted(ctx, tx, b, e)
+		if err != nil {
+			return err
 		}
+		if duplicate {
+			r.Duplicate[i] = true
+			continue
+		}
+		properties = own.AppendJSON(properties[:0])
+		happened := b.happened(e).UnixMicro()
+		given := sql.NullInt64{Int64: happened, Valid: !e.Time.IsZero()}
 		result, err := insert.ExecContext(ctx, int64(b.tenant), e.Name, happened,
 			sql.NullString{String: e.User, Valid: e.User != ""}, string(properties), b.received.UnixMicro(),
 			dedupeHash(e), given, b.received.Add(-store.DuplicateSpan).UnixMicro())
@@ -80,6 +88,14 @@ func keepBatch(ctx context.Context, tx *sqlx.Tx, insert *sqlx.Stmt, b *batch) er
 		b.result = r
 	}
 	return err
+}
+
+// happened is the time of an event of a batch.
+func (b *batch) happened(e *store.Event) time.Time {
+	if e.Time.IsZero() {
+		return b.received
+	}
+	return e.Time
 }
 
 // dedupeHash is what events of one name and id have in common: 16 bytes, or nil
