@@ -48,6 +48,9 @@ var Null = Value{}
 // IsNull says whether v holds nothing.
 func (v Value) IsNull() bool { return v.kind == nullValue }
 
+// IsText says whether v holds a text.
+func (v Value) IsText() bool { return v.kind == textValue }
+
 // Number gives the number v holds; ok is false when v is no number.
 func (v Value) Number() (f float64, ok bool) { return v.number, v.kind == numberValue }
 

@@ -46,6 +46,23 @@ func cut(s string, most int) string {
 	return s
 }
 
+func checkKey(key string) (string, *fault) {
+	key, err := checkText("the key of a property", key, store.MaxPropertyKey)
+	if err == nil && key == "" {
+		err = faultf(codeType, "The key of a property is empty: name it.")
+	}
+	return key, err
+}
+
+// limited gives properties, if they are not too many.
+func limited(properties []store.Property) (store.Properties, *fault) {
+	kept := store.NewProperties(properties)
+	if len(kept) > store.MaxProperties {
+		return nil, faultf(codeProperties, "An event may have %d properties at most; this one has %d.", store.MaxProperties, len(kept))
+	}
+	return kept, nil
+}
+
 func checkNumber(key string, f float64) (store.Value, *fault) {
 	if math.IsNaN(f) || math.Abs(f) > store.MaxNumber {
 		return store.Null, faultf(codeNumber, "property %s is a number beyond ±1e200.", key)

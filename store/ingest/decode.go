@@ -293,12 +293,9 @@ func decodeProperties(d *jsontext.Decoder) (store.Properties, *fault) {
 	var properties []store.Property
 	for d.PeekKind() != '}' {
 		token, _ := d.ReadToken()
-		key, err := checkText("the key of a property", token.String(), store.MaxPropertyKey)
+		key, err := checkKey(token.String())
 		if err != nil {
 			return nil, err
-		}
-		if key == "" {
-			return nil, faultf(codeType, "The key of a property is empty: name it.")
 		}
 		value, err := decodeValue(d, key)
 		if err != nil {
@@ -307,11 +304,7 @@ func decodeProperties(d *jsontext.Decoder) (store.Properties, *fault) {
 		properties = append(properties, store.Property{Key: key, Value: value})
 	}
 	_, _ = d.ReadToken()
-	kept := store.NewProperties(properties)
-	if len(kept) > store.MaxProperties {
-		return nil, faultf(codeProperties, "An event may have %d properties at most; this one has %d.", store.MaxProperties, len(kept))
-	}
-	return kept, nil
+	return limited(properties)
 }
 
 // decodeValue reads a property. What is deeper than a value is kept as its JSON text.

@@ -30,6 +30,8 @@ const (
 	codeTime       = "invalid_time"
 	codeFuture     = "time_in_future"
 	codeNumber     = "number_out_of_range"
+	codeKeys       = "several_keys"
+	codeAttribute  = "invalid_attribute"
 )
 
 // Batch is what was read of a request.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"pulseboard/store"
 )
@@ -82,26 +81,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, e := range b.Events {
-			texts := []string{e.Name, e.ID, e.User}
-			for _, p := range e.Properties {
-				texts = append(texts, p.Key, p.Value.String())
-				if len(p.Key) > 4*store.MaxPropertyKey || utf8.RuneCountInString(p.Value.String()) > store.MaxText {
-					t.Fatalf("beyond the limits: %+v", p)
-				}
-			}
-			for _, s := range texts {
-				if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-					t.Fatalf("%q", s)
-				}
-			}
-			if e.Name == "" || utf8.RuneCountInString(e.Name) > store.MaxEventName || e.Time.After(now.Add(store.MaxFuture)) {
-				t.Fatalf("%+v", e)
-			}
-			if !json.Valid(e.Properties.AppendJSON(nil)) {
-				t.Fatalf("%+v", e.Properties)
-			}
-		}
+		checkKept(t, b)
 	})
 }
 
