@@ -44,8 +44,8 @@ func DecodeBinaryCloudEvent(attributes map[string]string, contentType string, bo
 		if plain, err := url.PathUnescape(text); err == nil {
 			text = plain
 		}
-		if !utf8.ValidString(text) {
-			c.draft.Reject(codeUTF8, "ce-%s is not valid UTF-8.", name)
+		if !utf8.ValidString(name + text) {
+			c.draft.Reject(codeUTF8, "ce-%q is not valid UTF-8.", name)
 		}
 		text, err := checkText("ce-"+name, text, store.MaxText)
 		c.draft.blame(err)
