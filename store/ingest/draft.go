@@ -60,7 +60,19 @@ func (d *Draft) Time(at, now time.Time) {
 }
 
 // Counter says what totals the event reads.
-func (d *Draft) Counter(c *store.Counter) { d.event.Counter = c }
+func (d *Draft) Counter(c *store.Counter) {
+	d.event.Counter = c
+	for _, total := range []store.Value{c.Totals.Count, c.Totals.Sum} {
+		if f, ok := total.Number(); ok {
+			_, err := checkNumber("value", f)
+			d.blame(err)
+		}
+	}
+}
+
+// counterProperties is how many properties an event with a counter gets besides
+// its own.
+const counterProperties = 3
 
 // Set gives the event a property, in place of one that was set before.
 func (d *Draft) Set(key string, v store.Value) {
@@ -77,16 +89,6 @@ func (d *Draft) Set(key string, v store.Value) {
 	d.properties = append(d.properties, store.Property{Key: key, Value: v})
 }
 
-// Has says whether the event has a property.
-func (d *Draft) Has(key string) bool {
-	for _, p := range d.properties {
-		if p.Key == key {
-			return true
-		}
-	}
-	return false
-}
-
 // finish gives the event, or the first thing that is wrong with it.
 func (d *Draft) finish() (store.Event, *fault) {
 	if d.fault != nil {
@@ -95,8 +97,11 @@ func (d *Draft) finish() (store.Event, *fault) {
 	if d.event.Name == "" {
 		return d.event, faultf(codeMissing, "event is missing: name what happened.")
 	}
-	var err *fault
-	d.event.Properties, err = limited(d.properties)
+	kept, err := limited(d.properties)
+	if most := store.MaxProperties - counterProperties; err == nil && d.event.Counter != nil && len(kept) > most {
+		err = faultf(codeProperties, "A counter may have %d attributes at most; this one has %d.", most, len(kept))
+	}
+	d.event.Properties = kept
 	return d.event, err
 }
 

@@ -52,6 +52,14 @@ func (TooMany) Error() string {
 	return fmt.Sprintf("a batch may hold %d events at most; send them in several", store.MaxBatch)
 }
 
+// TooLarge says that the events of a request are too large together, though its
+// body is not.
+type TooLarge struct{}
+
+func (TooLarge) Error() string {
+	return "the events of this batch are too large together; send them in several"
+}
+
 // fault is what is wrong with one item.
 type fault struct{ code, message string }
 
