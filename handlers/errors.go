@@ -106,6 +106,27 @@ func (s *Server) handle(h handler) http.Handler {
 }
 
 func (s *Server) writeError(w http.ResponseWriter, r *http.Request, e *httpError) {
+	if !wantsPage(r) {
+		s.writeJSONError(w, r, e)
+		return
+	}
+	s.beginError(w, r, e)
+	s.writePage(w, r, e.Status, views.Error(views.ErrorPage{
+		Page:      visitorPage(r, http.StatusText(e.Status)),
+		Status:    e.Status,
+		Message:   e.Message,
+		RequestID: requestID(r.Context()),
+	}))
+}
+
+func (s *Server) writeJSONError(w http.ResponseWriter, r *http.Request, e *httpError) {
+	s.beginError(w, r, e)
+	writeJSON(w, e.Status, map[string]any{"error": map[string]string{"code": e.Code, "message": e.Message}})
+}
+
+// beginError logs an error and says when the request may come again. The answer is
+// to follow.
+func (s *Server) beginError(w http.ResponseWriter, r *http.Request, e *httpError) {
 	log := requestLog(r.Context(), s.Log)
 	if e.Status >= 500 {
 		log.Error("request failed", "code", e.Code, "error", e.Err)
@@ -115,16 +136,6 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, e *httpError
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	if !wantsPage(r) {
-		writeJSON(w, e.Status, map[string]any{"error": map[string]string{"code": e.Code, "message": e.Message}})
-		return
-	}
-	s.writePage(w, r, e.Status, views.Error(views.ErrorPage{
-		Page:      visitorPage(r, http.StatusText(e.Status)),
-		Status:    e.Status,
-		Message:   e.Message,
-		RequestID: requestID(r.Context()),
-	}))
 }
 
 // wantsPage says whether a person's browser asks: it names text/html, and the

@@ -1,49 +1,45 @@
 package handlers
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pulseboard/store"
 	"pulseboard/store/ingest"
 )
 
-// postEvents takes in a batch. It answers when what it accepted is on disk and
-// counted: whoever asks after the answer finds it.
+// postEvents takes in a batch of the server's own form, or CloudEvents.
 func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) error {
-	tenant, err := s.keyTenant(r)
+	answer, err := s.takeIn(w, r, form{decode: func(body []byte, now time.Time) (ingest.Sent, error) {
+		batch, err := decodeBatch(body, r.Header, now)
+		return ingest.Sent{Batch: batch}, err
+	}})
 	if err != nil {
 		return err
 	}
-	leave, err := s.intake.enter(r.Context())
+	writeJSON(w, http.StatusAccepted, answer)
+	return nil
+}
+
+// eventsAnswer says what became of the events of a batch.
+type eventsAnswer struct {
+	Accepted  int                `json:"accepted"`
+	Duplicate int                `json:"duplicate"`
+	Rejected  []ingest.Rejection `json:"rejected"`
+}
+
+// keep records a batch, lets the screens know, and counts it.
+func (s *Server) keep(ctx context.Context, tenant store.TenantID, batch ingest.Batch, received time.Time) (eventsAnswer, error) {
+	recorded, err := s.Store.Record(ctx, tenant, batch.Events, received)
 	if err != nil {
-		s.events.refused.Inc()
-		return err
+		return eventsAnswer{}, err
 	}
-	defer leave()
-	body, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	batch, err := decodeBatch(body, r.Header.Get("Content-Type"), now)
-	if err != nil {
-		return err
-	}
-	recorded, err := s.Store.Record(r.Context(), tenant.ID, batch.Events, now)
-	if err != nil {
-		return err
-	}
-	s.hub.Announce(tenant.ID, recorded.Head)
+	s.hub.Announce(tenant, recorded.Head)
 	answer := eventsAnswer{Rejected: batch.Rejected}
 	for _, duplicate := range recorded.Duplicate {
 		if duplicate {
@@ -56,94 +52,23 @@ func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) error {
 		answer.Rejected = []ingest.Rejection{}
 	}
 	s.events.count(answer)
-	writeJSON(w, http.StatusAccepted, answer)
-	return nil
-}
-
-// eventsAnswer says what became of the events of a batch.
-type eventsAnswer struct {
-	Accepted  int                `json:"accepted"`
-	Duplicate int                `json:"duplicate"`
-	Rejected  []ingest.Rejection `json:"rejected"`
-}
-
-// keyTenant gives the tenant of the request's ingest key.
-func (s *Server) keyTenant(r *http.Request) (store.Tenant, error) {
-	refused := fail(http.StatusUnauthorized, "unauthorized", "Send a valid ingest key as 'Authorization: Bearer KEY'.")
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || key == "" {
-		return store.Tenant{}, refused
-	}
-	tenant, err := s.Store.TenantByKey(r.Context(), strings.TrimSpace(key))
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Tenant{}, refused
-	}
-	return tenant, err
-}
-
-// bodyTimeout bounds how long a sender may take to send a batch.
-const bodyTimeout = time.Minute
-
-// readBody reads and unpacks a request's body, at most store.MaxBatchBytes of it,
-// packed and unpacked.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	tooLarge := fail(http.StatusRequestEntityTooLarge, "too_large", "A batch may be %d MiB at most, unpacked. Send it in several.", store.MaxBatchBytes>>20)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // where it is not supported, the server's own limits hold
-	packed := http.MaxBytesReader(w, r.Body, store.MaxBatchBytes)
-	coding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
-	unpacked, err := unpack(packed, coding)
-	if errors.Is(err, errCoding) {
-		return nil, fail(http.StatusUnsupportedMediaType, "unsupported_encoding", "Content-Encoding %q is not supported: use identity, gzip or zstd.", coding)
-	}
-	if err == nil {
-		defer unpacked.Close()
-		var body []byte
-		body, err = io.ReadAll(io.LimitReader(unpacked, store.MaxBatchBytes+1))
-		if len(body) > store.MaxBatchBytes {
-			return nil, tooLarge
-		}
-		if err == nil {
-			return body, nil
-		}
-	}
-	var tooMany *http.MaxBytesError
-	if errors.As(err, &tooMany) {
-		return nil, tooLarge
-	}
-	return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as %s.", codingName(coding)).because(err)
-}
-
-var errCoding = errors.New("unsupported content encoding")
-
-func codingName(coding string) string {
-	if coding == "" {
-		return "identity"
-	}
-	return coding
-}
-
-func unpack(packed io.ReadCloser, coding string) (io.ReadCloser, error) {
-	switch coding {
-	case "", "identity":
-		return packed, nil
-	case "gzip", "x-gzip":
-		return gzip.NewReader(packed)
-	case "zstd":
-		d, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(store.MaxBatchBytes))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
-	}
-	return nil, errCoding
+	return answer, nil
 }
 
 // decodeBatch reads events from a body. Lines are taken as NDJSON when the
 // sender says so, and also when it says nothing of JSON and the body is no one
 // JSON text: curl's default Content-Type is no reason to refuse.
-func decodeBatch(body []byte, contentType string, now time.Time) (ingest.Batch, error) {
-	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+func decodeBatch(body []byte, header http.Header, now time.Time) (ingest.Batch, error) {
+	mediaType, _, _ := strings.Cut(strings.ToLower(header.Get("Content-Type")), ";")
 	mediaType = strings.TrimSpace(mediaType)
+	switch {
+	case mediaType == "application/cloudevents+json", mediaType == "application/cloudevents-batch+json":
+		return ingest.DecodeCloudEvents(body, strings.Contains(mediaType, "batch"), now)
+	case strings.HasPrefix(mediaType, "application/cloudevents"):
+		return ingest.Batch{}, fail(http.StatusUnsupportedMediaType, "unsupported_type", "CloudEvents are read as application/cloudevents+json or application/cloudevents-batch+json, or with their attributes as ce- headers, not as %s.", mediaType)
+	case header.Get("Ce-Specversion") != "":
+		return ingest.DecodeBinaryCloudEvent(cloudAttributes(header), header.Get("Content-Type"), body, now), nil
+	}
 	lines := strings.Contains(mediaType, "ndjson") || strings.Contains(mediaType, "jsonl") || strings.Contains(mediaType, "json-seq")
 	batch, err := ingest.Decode(body, lines, now)
 	var unreadable *ingest.Unreadable
@@ -152,16 +77,18 @@ func decodeBatch(body []byte, contentType string, now time.Time) (ingest.Batch, 
 			return asLines, nil
 		}
 	}
-	var tooMany *ingest.TooMany
-	switch {
-	case errors.As(err, &unreadable):
-		return batch, fail(http.StatusBadRequest, unreadable.Code, "%s", unreadable.Message).because(err)
-	case errors.As(err, &tooMany):
-		return batch, fail(http.StatusRequestEntityTooLarge, "too_many_events", "%s", sentence(tooMany.Error())).because(err)
-	case err != nil:
-		return batch, fmt.Errorf("decode events: %w", err)
+	return batch, err
+}
+
+// cloudAttributes gives the attributes of a CloudEvent that stand in headers.
+func cloudAttributes(header http.Header) map[string]string {
+	attributes := map[string]string{}
+	for name := range header {
+		if attribute, ok := strings.CutPrefix(strings.ToLower(name), "ce-"); ok {
+			attributes[attribute] = header.Get(name)
+		}
 	}
-	return batch, nil
+	return attributes
 }
 
 func hasUnreadable(rejected []ingest.Rejection) bool {
@@ -171,46 +98,6 @@ func hasUnreadable(rejected []ingest.Rejection) bool {
 		}
 	}
 	return false
-}
-
-// Batches are decoded and kept by a few at once; more wait a little, and what
-// cannot even wait is sent away to come again. So a flood costs bounded memory.
-const (
-	intakeAtOnce   = 8
-	intakeWaiting  = 512
-	intakePatience = 10 * time.Second
-)
-
-// intake bounds the batches that are worked on at once.
-type intake struct {
-	waiting chan struct{}
-	working chan struct{}
-}
-
-func newIntake() *intake {
-	return &intake{waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
-}
-
-// enter waits for a place; leave gives it back.
-func (i *intake) enter(ctx context.Context) (leave func(), err error) {
-	busy := fail(http.StatusTooManyRequests, "too_many_requests", "The server is taking in as much as it can. Send this batch again in a moment.")
-	busy.RetryAfter = time.Second
-	select {
-	case i.waiting <- struct{}{}:
-	default:
-		return nil, busy
-	}
-	defer func() { <-i.waiting }()
-	patience := time.NewTimer(intakePatience)
-	defer patience.Stop()
-	select {
-	case i.working <- struct{}{}:
-		return func() { <-i.working }, nil
-	case <-patience.C:
-		return nil, busy
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // eventMetrics count what came in.

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"pulseboard/static"
+	"pulseboard/store/ingest/otlp"
 )
 
 // routes is the map of the site.
@@ -31,7 +32,24 @@ func (s *Server) routes() http.Handler {
 	// For machines, and for the pages' own scripts.
 	plain("GET /api/stream/dashboard/{id}", s.getStream)
 	plain("GET /api/dashboards/{id}/snapshot", s.getSnapshot)
-	plain("POST /api/events", s.postEvents)
+
+	// For those who send events, from a server or from pages of any origin.
+	var open []string
+	events := func(path string, h handler) {
+		open = append(open, "POST "+path)
+		mux.Handle("POST "+path, s.fromAnywhere(h))
+		mux.HandleFunc("OPTIONS "+path, preflight)
+	}
+	events("/api/events", s.postEvents)
+	for path, kind := range segmentPaths {
+		events(path, s.postSegment(kind))
+	}
+	for _, path := range posthogPaths {
+		events(path, s.postPostHog)
+	}
+	for _, signal := range []otlp.Signal{otlp.Logs, otlp.Traces, otlp.Metrics} {
+		events("/v1/"+string(signal), s.postOTLP(signal))
+	}
 
 	// For operators.
 	plain("GET /healthz", s.getHealth)
@@ -44,7 +62,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /static/", static.Handler())
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.Path("icon-live.svg"), http.StatusFound))
 
-	return s.middleware(s.explainUnknown(mux))
+	return s.middleware(s.explainUnknown(mux), open)
 }
 
 // MetricsHandler serves the metrics in the format of Prometheus.

@@ -42,15 +42,16 @@ type Build struct {
 // Server answers HTTP requests. Use New.
 type Server struct {
 	Config
-	hub      *stream.Hub
-	roster   *stream.Roster
-	streams  *stream.Metrics
-	events   *eventMetrics
-	sessions *scs.SessionManager
-	viewers  *sessions.CookieStore // of anonymous viewers of embeds
-	logins   *loginThrottle
-	intake   *intake
-	draining atomic.Bool
+	hub       *stream.Hub
+	roster    *stream.Roster
+	streams   *stream.Metrics
+	events    *eventMetrics
+	sessions  *scs.SessionManager
+	viewers   *sessions.CookieStore // of anonymous viewers of embeds
+	logins    *loginThrottle
+	intake    *intake
+	strangers *intake // of those whose key is known when their body has been read
+	draining  atomic.Bool
 }
 
 // New makes a server. Run its background work with Run.
@@ -66,15 +67,16 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}
 	return &Server{
-		Config:   c,
-		hub:      hub,
-		roster:   stream.NewRoster(c.Limits, c.Capacity),
-		streams:  metrics,
-		events:   newEventMetrics(c.Registry),
-		sessions: newSessions(c.Store, c.TLS),
-		viewers:  newViewerCookies(secret),
-		logins:   newLoginThrottle(),
-		intake:   newIntake(),
+		Config:    c,
+		hub:       hub,
+		roster:    stream.NewRoster(c.Limits, c.Capacity),
+		streams:   metrics,
+		events:    newEventMetrics(c.Registry),
+		sessions:  newSessions(c.Store, c.TLS),
+		viewers:   newViewerCookies(secret),
+		logins:    newLoginThrottle(),
+		intake:    newIntake(),
+		strangers: newIntake(),
 	}, nil
 }
 
@@ -107,6 +109,8 @@ const (
 	sweepEvery = 5 * time.Second
 	// viewsKept is how long the ids of a view are known that nobody watches.
 	viewsKept = 90 * 24 * time.Hour
+	// countersKept is how long the totals of a counter are known that nobody sends.
+	countersKept = 90 * 24 * time.Hour
 )
 
 // Run does the server's background work until ctx ends: it notices what other
@@ -132,6 +136,9 @@ func (s *Server) Run(ctx context.Context) {
 		case <-prune.C:
 			if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
 				s.Log.Error("forgetting old views failed", "error", err)
+			}
+			if err := s.Store.PruneCounters(ctx, time.Now().Add(-countersKept)); err != nil && ctx.Err() == nil {
+				s.Log.Error("forgetting old counters failed", "error", err)
 			}
 		}
 	}

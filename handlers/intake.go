@@ -1,0 +1,145 @@
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"pulseboard/store"
+	"pulseboard/store/ingest"
+)
+
+// form is a form of requests that bring events.
+type form struct {
+	// decode reads the events of a body. Errors are those of package ingest, or an
+	// *httpError.
+	decode func(body []byte, now time.Time) (ingest.Sent, error)
+	// keyInBody says that the ingest key may stand in the body.
+	keyInBody bool
+}
+
+// takeIn keeps the events of a request. When it returns they are on disk and
+// counted: whoever asks then finds them.
+func (s *Server) takeIn(w http.ResponseWriter, r *http.Request, f form) (eventsAnswer, error) {
+	// Senders that no header names are known when their body has been read. Until
+	// then they may only hold up others like them.
+	intake := s.intake
+	tenant, err := s.keyTenant(r.Context(), headerKey(r))
+	stranger := err == errNoKey && f.keyInBody
+	switch {
+	case stranger:
+		intake = s.strangers
+	case err != nil:
+		return eventsAnswer{}, err
+	}
+	leave, err := intake.enter(r.Context())
+	if err != nil {
+		s.events.refused.Inc()
+		return eventsAnswer{}, err
+	}
+	defer leave()
+	body, err := readBody(w, r)
+	if err != nil {
+		return eventsAnswer{}, err
+	}
+	now := time.Now()
+	sent, err := f.decode(body, now)
+	if err != nil {
+		return eventsAnswer{}, unreadableError(err)
+	}
+	if stranger {
+		if tenant, err = s.keyTenant(r.Context(), sent.Key); err != nil {
+			return eventsAnswer{}, err
+		}
+	}
+	if len(sent.Rejected) > 0 {
+		requestLog(r.Context(), s.Log).Debug("events rejected", "tenant", tenant.Slug, "events", len(sent.Rejected), "first", sent.Rejected[0])
+	}
+	return s.keep(r.Context(), tenant.ID, sent.Batch, now)
+}
+
+// unreadableError gives the answer to a body of which no event could be read.
+func unreadableError(err error) error {
+	var unreadable *ingest.Unreadable
+	var tooMany *ingest.TooMany
+	var large *ingest.TooLarge
+	switch {
+	case errors.As(err, &unreadable):
+		return fail(http.StatusBadRequest, unreadable.Code, "%s", unreadable.Message).because(err)
+	case errors.As(err, &tooMany):
+		return fail(http.StatusRequestEntityTooLarge, "too_many_events", "%s", sentence(tooMany.Error())).because(err)
+	case errors.As(err, &large):
+		return fail(http.StatusRequestEntityTooLarge, "too_large", "%s", sentence(large.Error())).because(err)
+	}
+	return err
+}
+
+var errNoKey = fail(http.StatusUnauthorized, "unauthorized", "Send a valid ingest key as 'Authorization: Bearer KEY'.")
+
+// headerKey gives the ingest key of the Authorization header: the token of Bearer,
+// or of Basic the user, or the password of nobody.
+func headerKey(r *http.Request) string {
+	if user, password, ok := r.BasicAuth(); ok {
+		return cmp.Or(user, password)
+	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(key)
+}
+
+// keyTenant gives the tenant of an ingest key. Without a key the error is errNoKey.
+func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error) {
+	if key == "" {
+		return store.Tenant{}, errNoKey
+	}
+	tenant, err := s.Store.TenantByKey(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return tenant, fail(errNoKey.Status, errNoKey.Code, "%s", errNoKey.Message).because(err)
+	}
+	return tenant, err
+}
+
+// Batches are decoded and kept by a few at once; more wait a little, and what
+// cannot even wait is sent away to come again. So a flood costs bounded memory.
+const (
+	intakeAtOnce   = 8
+	intakeWaiting  = 512
+	intakePatience = 10 * time.Second
+)
+
+// intake bounds the batches that are worked on at once.
+type intake struct {
+	waiting chan struct{}
+	working chan struct{}
+}
+
+func newIntake() *intake {
+	return &intake{waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
+}
+
+// enter waits for a place; leave gives it back.
+func (i *intake) enter(ctx context.Context) (leave func(), err error) {
+	busy := fail(http.StatusTooManyRequests, "too_many_requests", "The server is taking in as much as it can. Send this batch again in a moment.")
+	busy.RetryAfter = time.Second
+	select {
+	case i.waiting <- struct{}{}:
+	default:
+		return nil, busy
+	}
+	defer func() { <-i.waiting }()
+	patience := time.NewTimer(intakePatience)
+	defer patience.Stop()
+	select {
+	case i.working <- struct{}{}:
+		return func() { <-i.working }, nil
+	case <-patience.C:
+		return nil, busy
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
