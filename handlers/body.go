@@ -83,23 +83,28 @@ func unpack(packed io.ReadCloser, coding string) (io.ReadCloser, error) {
 // in a header, or as the field data of a form, in base64 or as it is.
 func unwrap(body []byte) ([]byte, error) {
 	body, err := gunzip(body)
-	if err != nil || !bytes.HasPrefix(body, []byte("data=")) {
+	if err != nil || looksLikeJSON(body) {
 		return body, err
 	}
 	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as a form.").because(err)
+	if err != nil || !form.Has("data") {
+		return body, nil // no form: who reads it says what is wrong
 	}
-	data := strings.TrimSpace(form.Get("data"))
-	if strings.HasPrefix(data, "{") || strings.HasPrefix(data, "[") {
+	data := form.Get("data")
+	if looksLikeJSON([]byte(data)) {
 		return []byte(data), nil
 	}
 	// A plus that the sender did not escape was read as a space.
-	body, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.ReplaceAll(data, " ", "+"), "="))
+	body, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.ReplaceAll(strings.TrimSpace(data), " ", "+"), "="))
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "unreadable", "The field data of the form is neither JSON nor base64.").because(err)
 	}
 	return gunzip(body)
+}
+
+func looksLikeJSON(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("["))
 }
 
 // gunzip unpacks what begins like gzip.
