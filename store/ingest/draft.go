@@ -14,6 +14,7 @@ import (
 type Draft struct {
 	event      store.Event
 	properties []store.Property
+	reckoned   bool // its time is reckoned from when it came
 	fault      *fault
 }
 

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +23,7 @@ type Sent struct {
 type envelope struct {
 	items []jsontext.Value
 	keys  keys
+	seen  map[[32]byte]int // how often an item without an id came
 }
 
 func openEnvelope(data []byte) (e envelope, err error) {
@@ -82,6 +85,22 @@ func (k *keys) sent(b Batch) (Sent, error) {
 		return Sent{}, &Unreadable{codeKeys, "The body names several keys. Send the events of each key in a request of their own."}
 	}
 	return Sent{b, k.key}, nil
+}
+
+// take adds the event of an item. One that says when it happened, to less than a
+// second, but has no id gets one made of its text and of how many equal ones came
+// before it. So a request that is sent again holds duplicates. A coarser time tells
+// too little: equal items may be several that happened.
+func (e *envelope) take(b *Batch, index int, item jsontext.Value, draft *Draft) {
+	if draft.event.ID == "" && draft.event.Time.Nanosecond() != 0 && !draft.reckoned {
+		digest := sha256.Sum256(item)
+		if e.seen == nil {
+			e.seen = map[[32]byte]int{}
+		}
+		e.seen[digest]++
+		draft.event.ID = fmt.Sprintf("%x-%d", digest, e.seen[digest])
+	}
+	b.Take(index, draft)
 }
 
 // eachMember calls fn for each member of a value that is known to be valid JSON;

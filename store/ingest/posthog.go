@@ -19,7 +19,7 @@ func DecodePostHog(data []byte, now time.Time) (Sent, error) {
 	}
 	var b Batch
 	for i, item := range e.items {
-		b.Take(i, posthogEvent(item, &e.keys, now))
+		e.take(&b, i, item, posthogEvent(item, &e.keys, now))
 	}
 	return e.keys.sent(b)
 }
@@ -58,6 +58,7 @@ func posthogEvent(item jsontext.Value, keys *keys, now time.Time) *Draft {
 		return err
 	}))
 	if draft.event.Time.IsZero() && offset > 0 {
+		draft.reckoned = true
 		draft.Time(now.Add(-time.Duration(offset*float64(time.Millisecond))), now)
 	}
 	draft.properties = append(draft.properties, properties...)

@@ -19,7 +19,11 @@ func told(e store.Event) string {
 	if !e.Time.IsZero() {
 		at = e.Time.Format(time.RFC3339Nano)
 	}
-	return fmt.Sprintf("%s|%s|%s|%s|%s", e.Name, e.ID, e.User, at, e.Properties.AppendJSON(nil))
+	id := e.ID
+	if len(id) > 64 {
+		id = "made" + id[64:]
+	}
+	return fmt.Sprintf("%s|%s|%s|%s|%s", e.Name, id, e.User, at, e.Properties.AppendJSON(nil))
 }
 
 // tellAll writes what was read of a request: its events, then the codes of what was rejected.
@@ -52,7 +56,7 @@ func TestCallsOfSegmentAreRead(t *testing.T) {
 			"screen||7|-|{}\nidentify||u|-|{\"plan\":\"pro\"}\ngroup|||-|{\"group_id\":\"g\"}\nalias||u|-|{\"previous_id\":\"p\"}", ""},
 		{"", `{"batch":[{"type":"track"},{"type":"odd"},{},3,{"type":"track","event":"ok"},{"type":"track","event":"a","properties":{"":1}},{"type":"track","event":"` + long + `"},{"type":"track","event":"a","timestamp":"2026-11-25T00:00:00Z"}]}`,
 			"ok|||-|{}\n0 missing_event\n1 invalid_type\n2 invalid_type\n3 invalid_type\n5 invalid_type\n6 too_long\n7 time_in_future", ""},
-		{"track", `{"event":"a","writeKey":"k","timestamp":"2026-02-09 15:12:00.25"}`, `a|||2026-02-09T15:12:00.25Z|{}`, "k"},
+		{"track", `{"event":"a","writeKey":"k","timestamp":"2026-02-09 15:12:00.25"}`, `a|made-1||2026-02-09T15:12:00.25Z|{}`, "k"},
 		{"page", `[{"name":"` + long + `"},{"type":"track","event":"b"}]`, `page|||-|{"name":"` + long + "\"}\nb|||-|{}", ""},
 		{"", `{"batch":[]}`, "", ""},
 		{"", `{"batch":{}}`, "unreadable invalid_type", ""},
@@ -81,6 +85,8 @@ func TestEventsOfPostHogAreRead(t *testing.T) {
 		{`[{"event":"a","token":"k"},{"event":"b","api_key":"l"}]`, "unreadable several_keys", ""},
 		{`[{"event":"a","token":"k"},{"distinct_id":"d"},{"event":"b","timestamp":"soon"},{"event":"c","offset":-1},7]`,
 			"a|||-|{}\n1 missing_event\n2 invalid_time\n3 invalid_time\n4 invalid_type", "k"},
+		{`[{"event":"a","timestamp":"2026-02-09T15:12:00.5Z"},{"event":"a","timestamp":"2026-02-09T15:12:00.5Z"},{"event":"a","timestamp":"2026-02-09T15:12:00Z"},{"event":"a","offset":500}]`,
+			"a|made-1||2026-02-09T15:12:00.5Z|{}\na|made-2||2026-02-09T15:12:00.5Z|{}\na|||2026-02-09T15:12:00Z|{}\na|||2026-11-23T11:59:59.5Z|{}", ""},
 		{`17`, "unreadable invalid_json", ""},
 	} {
 		sent, err := DecodePostHog([]byte(c.body), now)

@@ -20,7 +20,7 @@ func DecodeSegment(data []byte, kind string, now time.Time) (Sent, error) {
 	}
 	var b Batch
 	for i, item := range e.items {
-		b.Take(i, segmentCall(item, kind, now))
+		e.take(&b, i, item, segmentCall(item, kind, now))
 	}
 	return e.keys.sent(b)
 }
