@@ -1,8 +1,9 @@
 // Package handlers knows HTTP: addresses, status codes, cookies, headers. Each
 // file holds one action or one noun; routes.go is the map of the site.
 //
-// An event's way begins and ends here. [Server.postEvents] decodes a batch, keeps
-// it in one transaction, announces it to the hub and only then answers;
+// An event's way begins and ends here. In whatever form it is sent, [Server.takeIn]
+// decodes its batch, keeps it in one transaction and announces it to the hub, and
+// only then is it answered;
 // [Server.getStream] writes what the hub rendered to one open connection.
 //
 // # Concurrency
