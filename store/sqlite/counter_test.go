@@ -49,6 +49,11 @@ func TestACounterIsKeptAsWhatItGrewBy(t *testing.T) {
 	if want := []bool{true, false, false, false, true}; !slices.Equal(got, want) {
 		t.Errorf("duplicates of another process %v, want %v", got, want)
 	}
+	unnamed := reading(1, 6, sum(10))
+	unnamed.ID = ""
+	if got := record(t, again, acme, noon.Add(time.Hour), unnamed); !got[0] {
+		t.Error("a reading of the last time is no duplicate when it has no id")
+	}
 	record(t, again, other, noon, reading(1, 1, sum(50)))
 	want := []string{`{"path":"/","value":5}`, `{"path":"/","value":100}`, `{"path":"/","value":2}`, `{"path":"/","value":0}`, `{"path":"/","value":3}`, `{"path":"/","value":7}`}
 	if got := kept(t, s, acme); !slices.Equal(got, want) {
@@ -109,7 +114,7 @@ func TestACounterIsKeptWithItsEventOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestACounterThatWasForgottenCountsNothingTwice(t *testing.T) {
+func TestACounterThatWasForgottenBeginsAnewAndCountsNoReadingTwice(t *testing.T) {
 	s := newStore(t)
 	acme := newTenant(t, s, "acme")
 	record(t, s, acme, noon, reading(1, 1, sum(5)))
@@ -123,7 +128,11 @@ func TestACounterThatWasForgottenCountsNothingTwice(t *testing.T) {
 	if got := record(t, s, acme, noon, reading(1, 2, sum(8)), reading(1, 3, sum(9))); !slices.Equal(got, []bool{true, false}) {
 		t.Errorf("duplicates %v", got)
 	}
-	if got := kept(t, s, acme); !slices.Equal(got, []string{`{"path":"/","value":5}`, `{"path":"/","value":3}`, `{"path":"/","value":1}`}) {
+	if err := s.PruneCounters(t.Context(), noon.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	record(t, s, acme, noon, reading(1, 4, sum(11)))
+	if got := kept(t, s, acme); !slices.Equal(got, []string{`{"path":"/","value":5}`, `{"path":"/","value":3}`, `{"path":"/","value":1}`, `{"path":"/","value":11}`}) {
 		t.Errorf("kept %v", got)
 	}
 }
