@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"pulseboard/store"
 )
 
 func gzipped(t *testing.T, text string) string {
@@ -28,17 +30,12 @@ func basic(user, password string) string {
 // named is the number of events of each name that the store keeps of the tenant.
 func (w *world) named() map[string]int {
 	w.t.Helper()
-	rows, err := w.store.Writer().Query(`SELECT name, count(*) FROM events WHERE tenant_id = ? GROUP BY name`, w.tenant.ID)
-	must(w.t, err)
-	defer rows.Close()
 	counts := map[string]int{}
-	for rows.Next() {
-		var name string
-		var n int
-		must(w.t, rows.Scan(&name, &n))
-		counts[name] = n
-	}
-	must(w.t, rows.Err())
+	_, err := w.store.ScanEvents(w.t.Context(), w.tenant.ID, store.Scan{}, func(e *store.Event) error {
+		counts[e.Name]++
+		return nil
+	})
+	must(w.t, err)
 	return counts
 }
 

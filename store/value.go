@@ -68,6 +68,9 @@ func (v Value) String() string {
 	return "null"
 }
 
+// Size is about how many bytes v takes.
+func (v Value) Size() int { return 8 + len(v.text) }
+
 // appendNumber writes f the way ECMAScript and encoding/json do: the shortest
 // digits that read back as f, with an exponent only below 1e-6 and from 1e21.
 func appendNumber(b []byte, f float64) []byte {

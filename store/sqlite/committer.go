@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"pulseboard/store"
 )
 
@@ -249,19 +247,4 @@ func (c *committer) expired(before time.Time) (batches []*batch) {
 
 func isAny(err error, of ...error) bool {
 	return slices.ContainsFunc(of, func(one error) bool { return errors.Is(err, one) })
-}
-
-// keepBatches does the work of Record for the batches that it is given when its
-// transaction has begun.
-func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		insert := tx.StmtxContext(ctx, s.insertEvent)
-		defer insert.Close()
-		for _, b := range take() {
-			if err := keepBatch(ctx, tx, insert, b); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

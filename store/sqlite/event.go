@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"time"
 
@@ -16,15 +15,6 @@ type Recorded struct {
 	Duplicate []bool         // by the event's place in the batch; the others were kept
 	Head      store.EventSeq // of the tenant, after the batch
 }
-
-// insertEvent keeps an event unless it is a duplicate, which is decided within
-// the same statement: with an id, when a kept event of the same name and id has
-// the same time, or was received at ?9 or later. ?10 is the time as far as the
-// sender gave one.
-const insertEvent = `INSERT INTO events (tenant_id, name, time, user, properties, received, dedupe)
-	SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-	WHERE ?7 IS NULL OR NOT EXISTS (
-		SELECT 1 FROM events WHERE tenant_id = ?1 AND dedupe = ?7 AND (time = ?8 OR received >= ?9))`
 
 // Record keeps a batch of events, all or none of them, and leaves out duplicates.
 // An event with an ID is one when a kept event of the same name and ID has the
@@ -44,72 +34,112 @@ func (s *Store) Record(ctx context.Context, tenant store.TenantID, events []stor
 	return s.committer.record(ctx, &batch{tenant: tenant, events: events, received: received})
 }
 
-// keepBatch keeps the events of a batch in a transaction.
-func keepBatch(ctx context.Context, tx *sqlx.Tx, insert *sqlx.Stmt, b *batch) error {
-	r := Recorded{Duplicate: make([]bool, len(b.events))}
-	var (
-		last       int64
-		kept       int
-		properties []byte
-	)
-	for i := range b.events {
-		e := &b.events[i]
-		own, duplicate, err := counted(ctx, tx, b, e)
-		if err != nil {
+// keepBatches does the work of Record for the batches that it is given when its
+// transaction has begun.
+func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
+	var ids *idTransaction
+	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) (err error) {
+		do := s.idStatements.within(ctx, tx)
+		defer do.close()
+		if ids, err = s.ids.begin(ctx, tx, do); err != nil {
 			return err
 		}
-		if duplicate {
-			r.Duplicate[i] = true
-			continue
+		insert := tx.StmtxContext(ctx, s.insertSegment)
+		defer insert.Close()
+		keepers := map[store.TenantID]*keeper{}
+		for _, b := range take() {
+			k := keepers[b.tenant]
+			if k == nil {
+				if k, err = newKeeper(ctx, tx, b.tenant, ids, insert); err != nil {
+					return err
+				}
+				keepers[b.tenant] = k
+			}
+			if err := k.keep(b); err != nil {
+				return err
+			}
 		}
-		properties = own.AppendJSON(properties[:0])
-		happened := b.happened(e).UnixMicro()
-		given := sql.NullInt64{Int64: happened, Valid: !e.Time.IsZero()}
-		result, err := insert.ExecContext(ctx, int64(b.tenant), e.Name, happened,
-			sql.NullString{String: e.User, Valid: e.User != ""}, string(properties), b.received.UnixMicro(),
-			dedupeHash(e), given, b.received.Add(-store.DuplicateSpan).UnixMicro())
-		if err != nil {
-			return err
+		for _, k := range keepers {
+			if err := k.finish(); err != nil {
+				return err
+			}
 		}
-		if n, err := result.RowsAffected(); err != nil {
-			return err
-		} else if n == 0 {
-			r.Duplicate[i] = true
-			continue
-		}
-		kept++
-		if last, err = result.LastInsertId(); err != nil {
-			return err
-		}
-	}
-	err := tx.GetContext(ctx, &r.Head, `UPDATE heads SET events = max(events, ?), kept = kept + ?
-		WHERE tenant_id = ? RETURNING events`, last, kept, b.tenant)
+		return ids.save()
+	})
 	if err == nil {
-		b.result = r
+		ids.committed()
 	}
 	return err
+}
+
+// keeper keeps the batches of one tenant in a transaction.
+type keeper struct {
+	segmentWriter
+	tx   *sqlx.Tx
+	ids  *idTransaction
+	head store.EventSeq
+	kept int
+}
+
+func newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idTransaction, insert *sqlx.Stmt) (*keeper, error) {
+	k := &keeper{segmentWriter: segmentWriter{ctx: ctx, insert: insert, tenant: tenant}, tx: tx, ids: ids}
+	return k, tx.GetContext(ctx, &k.head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant)
+}
+
+// keep keeps the events of a batch that are no duplicates.
+func (k *keeper) keep(b *batch) error {
+	r := Recorded{Duplicate: make([]bool, len(b.events))}
+	for i := range b.events {
+		e, err := k.isNew(b, b.events[i])
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			r.Duplicate[i] = true
+			continue
+		}
+		k.head++
+		k.kept++
+		e.Seq = k.head
+		if err := k.add(*e, b.received); err != nil {
+			return err
+		}
+	}
+	r.Head = k.head
+	b.result = r
+	return nil
+}
+
+// isNew gives an event as it is kept, or nil if it is a duplicate.
+func (k *keeper) isNew(b *batch, e store.Event) (*store.Event, error) {
+	given := !e.Time.IsZero()
+	e.Time = b.happened(&e)
+	properties, duplicate, err := counted(k.ctx, k.tx, b, &e)
+	if err == nil && !duplicate && e.ID != "" {
+		duplicate, err = k.ids.duplicate(k.tenant, &e, b.received, given)
+	}
+	if err != nil || duplicate {
+		return nil, err
+	}
+	e.Properties, e.Counter = properties, nil
+	return &e, nil
 }
 
 // happened is the time of an event of a batch.
 func (b *batch) happened(e *store.Event) time.Time {
 	if e.Time.IsZero() {
-		return b.received
+		return b.received.UTC().Truncate(time.Microsecond)
 	}
-	return e.Time
+	return e.Time.UTC().Truncate(time.Microsecond)
 }
 
-// dedupeHash is what events of one name and id have in common: 16 bytes, or nil
-// without an id. With 128 bits no two pairs have ever the same by chance.
-func dedupeHash(e *store.Event) []byte {
-	if e.ID == "" {
-		return nil
+// finish writes what is left, and how far the tenant has come.
+func (k *keeper) finish() error {
+	if err := k.flush(); err != nil {
+		return err
 	}
-	b := make([]byte, 0, 128)
-	b = append(b, e.Name...)
-	b = append(b, 0) // a name has no control characters, so pairs stay apart
-	b = append(b, e.ID...)
-	sum := sha256.Sum256(b)
-	return sum[:16]
+	_, err := k.tx.ExecContext(k.ctx, `UPDATE heads SET events = ?, kept = kept + ? WHERE tenant_id = ?`, k.head, k.kept, k.tenant)
+	return err
 }
 
 // EventCount is the number of events kept, of all tenants.
@@ -122,11 +152,13 @@ func (s *Store) EventCount(ctx context.Context) (n int64, err error) {
 // LastEvent is the time of a tenant's latest event, or store.ErrNotFound.
 func (s *Store) LastEvent(ctx context.Context, tenant store.TenantID) (at time.Time, err error) {
 	defer wrap(&err, "LastEvent")
-	var µs int64
-	err = s.reader.GetContext(ctx, &µs, `SELECT time FROM events INDEXED BY events_time
-		WHERE tenant_id = ? ORDER BY time DESC LIMIT 1`, tenant)
+	var µs sql.NullInt64
+	err = s.reader.GetContext(ctx, &µs, `SELECT max(last_time) FROM segments WHERE tenant_id = ?`, tenant)
 	if err != nil {
 		return time.Time{}, err
 	}
-	return time.UnixMicro(µs).UTC(), nil
+	if !µs.Valid {
+		return time.Time{}, store.ErrNotFound
+	}
+	return time.UnixMicro(µs.Int64).UTC(), nil
 }

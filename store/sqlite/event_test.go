@@ -132,7 +132,7 @@ func TestRecordKeepsAllOrNothing(t *testing.T) {
 	batch := make([]store.Event, 1_000)
 	for i := range batch {
 		batch[i] = event("order", fmt.Sprint("a", i), noon)
-		batch[i].Properties = store.NewProperties([]store.Property{{Key: "note", Value: store.Text(fmt.Sprintf("%01000d", i))}})
+		batch[i].Properties = store.NewProperties([]store.Property{{Key: "note", Value: store.Text(incompressible(1_000))}})
 	}
 	if _, err := s.Record(t.Context(), acme, batch, noon); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("a full disk: error %v", err)
@@ -188,7 +188,8 @@ func (k *keptEvents) record(e store.Event, received time.Time) (duplicate bool) 
 }
 
 func TestDuplicatesAreThosePromised(t *testing.T) {
-	s := newStore(t)
+	dir := t.TempDir()
+	stores := []*Store{openIn(t, dir, lockTimeout), openIn(t, dir, lockTimeout)}
 	run := 0
 	drawSent := rapid.Custom(func(t *rapid.T) store.Event {
 		return event(
@@ -198,20 +199,25 @@ func TestDuplicatesAreThosePromised(t *testing.T) {
 	})
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
-		tenant := newTenant(t, s, store.Slug(fmt.Sprint("acme-", run)))
+		tenant := newTenant(t, stores[0], store.Slug(fmt.Sprint("acme-", run)))
 		var kept keptEvents
 		received := noon
 		for range rapid.IntRange(1, 5).Draw(rt, "batches") {
 			received = received.Add(time.Duration(rapid.IntRange(0, 4).Draw(rt, "half days")) * 12 * time.Hour)
 			batch := rapid.SliceOfN(drawSent, 0, 8).Draw(rt, "batch")
-			duplicate := record(t, s, tenant, received, batch...)
+			process := rapid.IntRange(0, 1).Draw(rt, "process")
+			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
+				stores[process].Close()
+				stores[process] = openIn(t, dir, lockTimeout)
+			}
+			duplicate := record(t, stores[process], tenant, received, batch...)
 			for i, e := range batch {
 				if want := kept.record(e, received); duplicate[i] != want {
 					rt.Fatalf("event %+v received %v: duplicate %v", e, received, duplicate[i])
 				}
 			}
 		}
-		if found, _ := scanned(t, s, tenant, store.Scan{}); len(found) != len(kept) {
+		if found, _ := scanned(t, stores[0], tenant, store.Scan{}); len(found) != len(kept) {
 			rt.Fatalf("%d events are kept and should be %d", len(found), len(kept))
 		}
 	})

@@ -30,12 +30,8 @@ func migrate(ctx context.Context, path string, wait time.Duration) (err error) {
 		return err
 	}
 	defer db.Close()
-	steps, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
 	for deadline := time.Now().Add(wait); ; {
-		done, err := migrateOnce(ctx, db.DB, path, steps)
+		done, err := migrateOnce(ctx, db.DB, path)
 		if done {
 			return err
 		}
@@ -51,9 +47,10 @@ func migrate(ctx context.Context, path string, wait time.Duration) (err error) {
 
 // migrateOnce makes the steps that are missing. done says that there is no use
 // in trying again: all is as it should be, or err says why it can't be.
-func migrateOnce(ctx context.Context, db *sql.DB, path string, steps fs.FS) (done bool, err error) {
+func migrateOnce(ctx context.Context, db *sql.DB, path string) (done bool, err error) {
 	// A provider remembers the failure of its first try: each try has its own.
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, steps, goose.WithLogger(goose.NopLogger()))
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrationFiles(), goose.WithLogger(goose.NopLogger()),
+		goose.WithGoMigrations(goose.NewGoMigration(6, &goose.GoFunc{RunTx: packEvents}, nil)))
 	if err != nil {
 		return true, fmt.Errorf("read this program's tables: %w", err)
 	}
@@ -84,4 +81,13 @@ func schemaVersion(ctx context.Context, db *sql.DB) (int64, error) {
 	var version sql.NullInt64
 	err = db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+goose.DefaultTablename+` WHERE is_applied`).Scan(&version)
 	return version.Int64, err
+}
+
+// migrationFiles are the steps that are SQL.
+func migrationFiles() fs.FS {
+	steps, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // its name is wrong
+	}
+	return steps
 }

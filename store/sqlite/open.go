@@ -36,6 +36,9 @@ const (
 	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
 	// can't be interrupted, and callers may give up.
 	lockSlice = 50 * time.Millisecond
+	// writerCache is what SQLite keeps of the file for the writer: −KiB. A generation
+	// of ids fits in.
+	writerCache = "-16000"
 	// readers is the number of connections that read at once.
 	readers = 4
 	// logPages is the size of the log, in pages of 4 KiB, from which it is emptied
@@ -51,9 +54,12 @@ type Store struct {
 	writer *sqlx.DB
 	reader *sqlx.DB
 
-	insertEvent *sqlx.Stmt // of writer
-	committer   *committer
-	dashboards  dashboardCache
+	insertSegment *sqlx.Stmt // of writer
+	idStatements  idStatements
+
+	ids        ids
+	committer  *committer
+	dashboards dashboardCache
 }
 
 // Open opens the store in a folder and brings its tables to this program's
@@ -77,7 +83,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 			s.Close()
 		}
 	}()
-	if s.writer, err = connect(path, min(wait, lockSlice), "&_txlock=immediate", 1); err != nil {
+	if s.writer, err = connect(path, min(wait, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
 		return nil, err
 	}
 	if s.reader, err = connect(path, wait, "&_query_only=1", readers); err != nil {
@@ -90,14 +96,22 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 		if _, err := s.writer.ExecContext(ctx, fmt.Sprintf(`PRAGMA wal_autocheckpoint = %d`, logPages)); err != nil {
 			return err
 		}
-		s.insertEvent, err = s.writer.PreparexContext(ctx, insertEvent)
-		return err
+		return s.prepare(ctx)
 	})
 	if err != nil {
 		return nil, openingError(path, err)
 	}
 	s.committer = newCommitter(wait, s.keepBatches)
 	return s, nil
+}
+
+// prepare prepares the statements that events are kept with.
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if s.insertSegment, err = s.writer.PreparexContext(ctx, insertSegment); err != nil {
+		return err
+	}
+	s.idStatements, err = prepareIDs(ctx, s.writer)
+	return err
 }
 
 // prepareFile makes folder and file where there are none, readable by their

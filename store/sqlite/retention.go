@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -13,10 +16,12 @@ import (
 )
 
 const (
-	// forgetBite is how many seqs of events are looked at in a transaction that
-	// deletes, and how many steps and free pages are given back in one. So nobody
-	// who writes waits for long.
-	forgetBite = 5_000
+	// forgetBite is how many ids of events and steps of rollups are deleted in one
+	// transaction, forgetSegments how many segments, and shrinkBite how many pages are
+	// given back in one. So nobody who writes waits for long.
+	forgetBite     = 5_000
+	forgetSegments = 20
+	shrinkBite     = 1_000
 	// forgetEvery is how often old data is looked for, and forgetPause how long
 	// others may write between two bites.
 	forgetEvery = time.Hour
@@ -54,49 +59,75 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 	if err != nil {
 		return false, err
 	}
+	moreIDs, err := s.forgetIDs(ctx, tenant, retention.EventsBefore(now))
+	if err != nil {
+		return false, err
+	}
 	moreSteps, err := s.forgetSteps(ctx, tenant, retention.RollupsBefore(now))
-	return moreEvents || moreSteps, err
+	return moreEvents || moreIDs || moreSteps, err
 }
 
-// forgetEvents deletes a bite of the events that were received before a moment. They
+// forgetEvents deletes a bite of the segments that were received before a moment. They
 // stand before all others, for events are kept in the order they come in.
 func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before time.Time) (more bool, err error) {
-	var head struct{ Events, Forgotten, Passed int64 }
-	err = s.reader.GetContext(ctx, &head, `SELECT events, forgotten,
-		(SELECT coalesce(min(upto), heads.events) FROM rollups WHERE rollups.tenant_id = heads.tenant_id AND wide = 0) AS passed
-		FROM heads WHERE tenant_id = ?`, tenant)
-	if err != nil || head.Forgotten >= head.Passed {
+	var passed int64 // by all rollups
+	err = s.reader.GetContext(ctx, &passed, `SELECT coalesce(min(upto), heads.events) FROM heads
+		LEFT JOIN rollups ON rollups.tenant_id = heads.tenant_id AND wide = 0 WHERE heads.tenant_id = ?`, tenant)
+	if err != nil {
 		return false, err
 	}
-	var first, received int64
-	row := s.reader.QueryRowxContext(ctx, `SELECT seq, received FROM events NOT INDEXED
-		WHERE seq > ? AND seq <= ? AND tenant_id = ? ORDER BY seq LIMIT 1`, head.Forgotten, head.Passed, tenant)
-	err = row.Scan(&first, &received)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	var old []segmentRow
+	err = s.reader.SelectContext(ctx, &old, segmentRows+`WHERE tenant_id = ? AND last_seq <= ? ORDER BY last_seq LIMIT ?`, tenant, passed, forgetSegments)
+	if err != nil {
 		return false, err
 	}
-	last := min(first+forgetBite, head.Passed)
-	switch old := err == nil && received < before.UnixMicro(); {
-	case err != nil: // none of the tenant's stand there
-		first, last = head.Passed+1, head.Passed
-	case !old && first-head.Forgotten < forgetBite:
+	if i := slices.IndexFunc(old, func(r segmentRow) bool { return r.Received >= before.UnixMicro() }); i >= 0 {
+		old = old[:i]
+	}
+	if len(old) == 0 {
 		return false, nil
-	case !old: // others' events stand before it, and need not be looked at again
-		last = first - 1
+	}
+	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		for _, segment := range old {
+			result, err := tx.ExecContext(ctx, `DELETE FROM segments WHERE id = ? AND last_seq = ? AND events = ?`, segment.ID, segment.LastSeq, segment.Events)
+			if err != nil {
+				return err
+			}
+			if n, err := result.RowsAffected(); err != nil || n == 0 {
+				return cmp.Or(err, errMergedElsewhere)
+			}
+			_, err = tx.ExecContext(ctx, `UPDATE heads SET kept = kept - ?, forgotten = ? WHERE tenant_id = ?`, segment.Events, segment.LastSeq, tenant)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errMergedElsewhere) {
+		return true, nil
+	}
+	return true, err
+}
+
+// forgetIDs deletes a bite of the ids that all came in before a moment: duplicates
+// are told from the events that are kept.
+func (s *Store) forgetIDs(ctx context.Context, tenant store.TenantID, before time.Time) (more bool, err error) {
+	var generation int64
+	err = s.reader.GetContext(ctx, &generation, `SELECT id FROM generations WHERE last_received < ?
+		AND EXISTS (SELECT 1 FROM event_ids WHERE generation = id AND tenant_id = ?) LIMIT 1`, before.UnixMicro(), tenant)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	return true, s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM events WHERE seq >= ? AND seq <= ? AND tenant_id = ? AND received < ?`,
-			first, last, tenant, before.UnixMicro())
+		_, err := tx.ExecContext(ctx, `DELETE FROM event_ids WHERE (generation, tenant_id, hash, time) IN
+			(SELECT generation, tenant_id, hash, time FROM event_ids WHERE generation = ? AND tenant_id = ? LIMIT ?)`, generation, tenant, forgetBite)
 		if err != nil {
 			return err
 		}
-		gone, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		// The first that is left, if any, is where the next bite begins.
-		_, err = tx.ExecContext(ctx, `UPDATE heads SET kept = kept - ?1, forgotten = coalesce(
-			(SELECT min(seq) - 1 FROM events WHERE seq >= ?2 AND seq <= ?3 AND tenant_id = ?4), ?3) WHERE tenant_id = ?4`, gone, first, last, tenant)
+		_, err = tx.ExecContext(ctx, `DELETE FROM generations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM event_ids WHERE generation = ?1)`, generation)
 		return err
 	})
 }
@@ -136,11 +167,11 @@ func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	defer wrap(&err, "Shrink")
 	var pages struct{ Free, Kind int64 }
 	err = s.reader.GetContext(ctx, &pages, `SELECT freelist_count AS free, auto_vacuum AS kind FROM pragma_freelist_count, pragma_auto_vacuum`)
-	if err != nil || pages.Free < forgetBite || pages.Kind != incrementalVacuum {
+	if err != nil || pages.Free < 5*shrinkBite || pages.Kind != incrementalVacuum {
 		return false, err // a few are needed again soon
 	}
 	return true, s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		rows, err := tx.QueryContext(ctx, `PRAGMA incremental_vacuum(1000)`) // a page a row
+		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, shrinkBite)) // a page a row
 		if err != nil {
 			return err
 		}
@@ -211,12 +242,12 @@ func (s *Store) Holdings(ctx context.Context, tenant store.TenantID) (h store.Ho
 		return h, err
 	}
 	h = store.Holdings{Retention: head.Retention, Events: head.Kept}
-	var oldest int64
-	err = s.reader.GetContext(ctx, &oldest, `SELECT time FROM events INDEXED BY events_time WHERE tenant_id = ? ORDER BY time LIMIT 1`, tenant)
-	if err == nil {
-		h.Oldest = time.UnixMicro(oldest).UTC()
-	} else if !errors.Is(err, sql.ErrNoRows) {
+	var oldest sql.NullInt64
+	if err := s.reader.GetContext(ctx, &oldest, `SELECT min(first_time) FROM segments WHERE tenant_id = ?`, tenant); err != nil {
 		return h, err
+	}
+	if oldest.Valid {
+		h.Oldest = time.UnixMicro(oldest.Int64).UTC()
 	}
 	wanted, err := s.wantedRollups(ctx, tenant)
 	if err != nil {

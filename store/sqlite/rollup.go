@@ -239,17 +239,31 @@ func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store
 		if head <= after {
 			return nil
 		}
-		// Seqs are shared by all tenants and may have gaps where events were deleted.
-		first := after + 1
-		if err := tx.GetContext(ctx, &first, `SELECT coalesce(min(seq), ?) FROM events WHERE seq > ?`, first, after); err != nil {
-			return err
-		}
-		upto = min(head, first+bite)
-		rows, err := tx.QueryContext(ctx, selectEvent+`NOT INDEXED WHERE seq > ? AND seq <= ? AND tenant_id = ?`, after, upto, tenant)
+		rows, err := tx.QueryContext(ctx, selectSegment+`INDEXED BY segments_seq WHERE tenant_id = ? AND last_seq > ? ORDER BY last_seq`, tenant, after)
 		if err != nil {
 			return err
 		}
-		return eachEvent(rows, fn)
+		first := store.EventSeq(0) // after seqs of events that were deleted
+		err = eachEvent(rows, func(e *store.Event) error {
+			if e.Seq <= after {
+				return nil
+			}
+			if first == 0 {
+				first = e.Seq
+			}
+			if e.Seq >= first+bite {
+				return errEnough
+			}
+			upto = e.Seq
+			return fn(e)
+		})
+		if err == nil {
+			upto = head
+		}
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		return err
 	})
 	return head, upto, err
 }
@@ -333,6 +347,9 @@ func (s *Store) keepRollups(ctx context.Context, log *slog.Logger, known map[sto
 		}
 		if err == nil {
 			behind, err = s.FollowRollups(ctx, tenant)
+		}
+		if err == nil && behind == 0 {
+			err = s.mergeSegments(ctx, tenant)
 		}
 		if err != nil {
 			if ctx.Err() == nil {

@@ -75,13 +75,20 @@ func TestAViewReadsTheSameWithRollupsAndWithout(t *testing.T) {
 		}
 		check(s.ApplyDashboards(t.Context(), tenant, []store.Dashboard{d}))
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			switch rapid.SampledFrom([]string{"record", "record", "other", "follow", "define", "restart", "redefine"}).Draw(rt, "what") {
+			switch rapid.SampledFrom([]string{"record", "record", "other", "trickle", "follow", "merge", "define", "restart", "redefine"}).Draw(rt, "what") {
 			case "record":
 				_, err := s.Record(t.Context(), tenant, drawBatch(rt), noon)
 				check(err)
 			case "other":
 				_, err := s.Record(t.Context(), other, drawBatch(rt), noon)
 				check(err)
+			case "trickle":
+				for range rapid.IntRange(1, 2*mergeAfter).Draw(rt, "batches") {
+					_, err := s.Record(t.Context(), tenant, []store.Event{event("a", "", noon)}, noon)
+					check(err)
+				}
+			case "merge":
+				check(s.mergeSegments(t.Context(), tenant))
 			case "follow":
 				_, err := s.FollowRollups(t.Context(), tenant)
 				check(err)

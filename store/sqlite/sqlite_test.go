@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -82,4 +83,13 @@ func holdLock(t testing.TB, dir string) (release func()) {
 		t.Fatal(err)
 	}
 	return func() { tx.Rollback() }
+}
+
+// incompressible gives a text of so many letters, another one each time.
+func incompressible(letters int) string {
+	b := make([]byte, letters)
+	for i := range b {
+		b[i] = ' ' + byte(rand.IntN(95))
+	}
+	return string(b)
 }

@@ -1,0 +1,92 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+	"pgregory.net/rapid"
+
+	"pulseboard/store"
+)
+
+// segmentsOf gives how many events each of a tenant's segments has.
+func segmentsOf(t testing.TB, s *Store, tenant store.TenantID) (sizes []int) {
+	t.Helper()
+	if err := s.reader.Select(&sizes, `SELECT events FROM segments WHERE tenant_id = ? ORDER BY last_seq`, tenant); err != nil {
+		t.Fatal(err)
+	}
+	return sizes
+}
+
+func TestWhatCameAloneIsMergedAndReadsTheSame(t *testing.T) {
+	s := newStore(t)
+	run := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		run++
+		tenant := newTenant(t, s, store.Slug(fmt.Sprint("t", run)))
+		n := 0
+		for range rapid.IntRange(1, 10).Draw(rt, "turns") {
+			for range rapid.IntRange(1, 40).Draw(rt, "batches") {
+				var batch []store.Event
+				for range rapid.SampledFrom([]int{1, 1, 1, 1, 2, 40, 300, 1_000, 2_500}).Draw(rt, "events") {
+					n++
+					batch = append(batch, event("visit", fmt.Sprint("id", n), noon))
+				}
+				record(t, s, tenant, noon, batch...)
+				if n > 6_000 {
+					break
+				}
+			}
+			before, head := scanned(t, s, tenant, store.Scan{})
+			if err := s.mergeSegments(t.Context(), tenant); err != nil {
+				rt.Fatal(err)
+			}
+			after, headAfter := scanned(t, s, tenant, store.Scan{})
+			if head != headAfter || !reflect.DeepEqual(before, after) || len(after) != n {
+				rt.Fatalf("%d events up to %d were kept of %d, and %d up to %d are left", len(before), head, n, len(after), headAfter)
+			}
+			small, full := 0, 0
+			for _, events := range segmentsOf(t, s, tenant) {
+				if events < fullSegment {
+					small++
+				} else {
+					full++
+				}
+			}
+			if small > 2*mergeAfter+full+1 {
+				rt.Fatalf("%d small segments are left beside %d full ones", small, full)
+			}
+			if n > 6_000 {
+				break
+			}
+		}
+	})
+}
+
+func TestTwoProcessesMergeTheSameSegmentsOnce(t *testing.T) {
+	s := newStore(t)
+	acme := newTenant(t, s, "acme")
+	for i := range mergeAfter {
+		record(t, s, acme, noon, event("visit", fmt.Sprint(i), noon))
+	}
+	var tail []segmentRow
+	if err := s.reader.Select(&tail, segmentRows+`ORDER BY last_seq DESC`); err != nil {
+		t.Fatal(err)
+	}
+	merge := func() error {
+		return s.write(t.Context(), func(ctx context.Context, tx *sqlx.Tx) error { return s.merge(ctx, tx, acme, mergeable(tail)) })
+	}
+	if err := merge(); err != nil {
+		t.Fatal(err)
+	}
+	if err := merge(); !errors.Is(err, errMergedElsewhere) {
+		t.Errorf("the second time: %v", err)
+	}
+	if sizes := segmentsOf(t, s, acme); len(sizes) != 1 || sizes[0] != mergeAfter {
+		t.Errorf("segments of %v events are left", sizes)
+	}
+}
