@@ -29,15 +29,6 @@ type benchCmd struct {
 	frame int // bytes of an update of pulseboard, which the others send too
 }
 
-// row is a line of the table.
-type row struct {
-	What   string  `json:"what"`
-	AtMost float64 `json:"at_most"`
-	Got    float64 `json:"got"`
-	Unit   string  `json:"unit"`
-	Detail string  `json:"detail,omitempty"`
-}
-
 // arm is what one way to stream took in one round.
 type arm struct {
 	CPU       float64 `json:"cpu_us_a_delivery"`
@@ -82,8 +73,8 @@ func (cmd *benchCmd) Run(ctx context.Context) error {
 	return os.WriteFile(cmd.JSON, append(text, '\n'), 0o644)
 }
 
-func (cmd *benchCmd) row(what string, atMost, got float64, unit, detail string) {
-	cmd.rows = append(cmd.rows, row{what, atMost, got, unit, detail})
+func (cmd *benchCmd) row(what string, most, got float64, unit, detail string) {
+	cmd.rows = append(cmd.rows, row{what, atMost, most, got, unit, detail})
 }
 
 // onSite starts pulseboard with a history, for as long as fn takes.
@@ -288,32 +279,16 @@ func median(arms []arm, of func(arm) float64) float64 {
 	return middle(all)
 }
 
-func middle(all []float64) float64 {
-	if len(all) == 0 {
-		return 0
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
-}
-
 func (cmd *benchCmd) print() {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "what\tat most\tgot\t\t")
-	for _, r := range cmd.rows {
-		verdict := "reached"
-		if r.Got > r.AtMost*1.0005 {
-			verdict = "MISSED"
-		}
-		fmt.Fprintf(w, "%s\t%g %s\t%.2f %s\t%s\t%s\n", r.What, r.AtMost, r.Unit, r.Got, r.Unit, verdict, r.Detail)
-	}
+	printTable(os.Stdout, cmd.rows)
 	if len(cmd.arms) > 0 {
-		fmt.Fprintln(w, "\t\t\t\t")
-		fmt.Fprintln(w, "way\tµs CPU a delivery\tKiB a viewer\tp50, p99 ms\tspread ms")
+		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "\nway\tµs CPU a delivery\tKiB a viewer\tp50, p99 ms\tspread ms")
 		for _, way := range ways {
 			of := func(f func(arm) float64) float64 { return median(cmd.arms[way], f) }
 			fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.0f, %.0f\t%.0f\n", way, of(func(a arm) float64 { return a.CPU }), of(func(a arm) float64 { return a.Memory }),
 				of(func(a arm) float64 { return a.P50 }), of(func(a arm) float64 { return a.P99 }), of(func(a arm) float64 { return a.Spread }))
 		}
+		w.Flush()
 	}
-	w.Flush()
 }

@@ -1,7 +1,8 @@
 // Command loadgen opens many streams at once and measures what becomes of them: how
 // soon each viewer has an event, what was missed or came twice, and what it all costs
 // the server. `loadgen watch` does that to any dashboard; `loadgen bench` compares
-// pulseboard with other ways to stream the same bytes, on this machine.
+// pulseboard with other ways to stream the same bytes, and `loadgen metrics` with other
+// ways to keep and read the same events, all on this machine.
 //
 // It is a Go module of its own, so that what only the comparison needs is no
 // dependency of pulseboard.
@@ -17,16 +18,17 @@ import (
 )
 
 type cli struct {
-	Watch watchCmd `cmd:"" help:"Open streams of one dashboard, send events, and report."`
-	Bench benchCmd `cmd:"" help:"Run pulseboard and others side by side, and print the table."`
-	Serve serveCmd `cmd:"" help:"Serve the same stream to all in another way; bench starts these."`
+	Watch   watchCmd   `cmd:"" help:"Open streams of one dashboard, send events, and report."`
+	Bench   benchCmd   `cmd:"" help:"Run pulseboard and others side by side, and print the table."`
+	Metrics metricsCmd `cmd:"" help:"Measure how events are kept and read, against baselines, and print the table."`
+	Serve   serveCmd   `cmd:"" help:"Serve the same stream to all in another way; bench starts these."`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var commands cli
-	parsed := kong.Parse(&commands, kong.Name("loadgen"), kong.Description("Load for streams, and what they cost."), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	parsed := kong.Parse(&commands, kong.Name("loadgen"), kong.Description("Load for streams and for events, and what it costs."), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	parsed.FatalIfErrorf(parsed.Run())
 }

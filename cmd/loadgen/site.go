@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // site is pulseboard with a tenant of its own in a folder of its own.
@@ -38,7 +39,14 @@ func newSite(ctx context.Context, binary string, boards []string, args ...string
 	if err != nil {
 		return nil, err
 	}
-	s := &site{binary: binary, dir: dir, args: append([]string{"serve", "--data", dir, "--cycle", "100ms", "--max-connections-per-user", "100000", "--max-connects-per-minute", "1000000", "--log-level", "error"}, args...)}
+	return newSiteIn(ctx, dir, binary, boards, args...)
+}
+
+// siteCycle is how often a site looks for news.
+const siteCycle = 100 * time.Millisecond
+
+func newSiteIn(ctx context.Context, dir, binary string, boards []string, args ...string) (_ *site, err error) {
+	s := &site{binary: binary, dir: dir, args: append([]string{"serve", "--data", dir, "--cycle", siteCycle.String(), "--max-connections-per-user", "100000", "--max-connects-per-minute", "1000000", "--log-level", "error"}, args...)}
 	commands := [][]string{{"", "tenant", "create", "load"}, {password, "user", "create", "--tenant", "load", "--email", mail, "--role", "viewer", "--password-stdin"}}
 	for _, board := range boards {
 		commands = append(commands, []string{board, "dashboard", "apply", "--tenant", "load", "-"})

@@ -99,6 +99,7 @@ func TestACounterIsKeptWithItsEventOrNotAtAll(t *testing.T) {
 	batch := []store.Event{reading(1, 2, sum(8))}
 	for i := range 1_000 {
 		batch = append(batch, event("order", fmt.Sprint("a", i), noon))
+		batch[i+1].User = incompressible(200)
 	}
 	if _, err := s.Record(t.Context(), acme, batch, noon); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("a full disk: error %v", err)

@@ -66,10 +66,14 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 		}
 		return ids.save()
 	})
-	if err == nil {
-		ids.committed()
+	if err != nil {
+		return err
 	}
-	return err
+	ids.committed()
+	if ids.sealed {
+		s.background.start(s.mergeRuns)
+	}
+	return nil
 }
 
 // keeper keeps the batches of one tenant in a transaction.

@@ -189,7 +189,12 @@ func (k *keptEvents) record(e store.Event, received time.Time) (duplicate bool) 
 
 func TestDuplicatesAreThosePromised(t *testing.T) {
 	dir := t.TempDir()
-	stores := []*Store{openIn(t, dir, lockTimeout), openIn(t, dir, lockTimeout)}
+	open := func() *Store {
+		s := openIn(t, dir, lockTimeout)
+		s.ids.seal = 4 // so that there are runs, and runs of runs
+		return s
+	}
+	stores := []*Store{open(), open()}
 	run := 0
 	drawSent := rapid.Custom(func(t *rapid.T) store.Event {
 		return event(
@@ -202,13 +207,13 @@ func TestDuplicatesAreThosePromised(t *testing.T) {
 		tenant := newTenant(t, stores[0], store.Slug(fmt.Sprint("acme-", run)))
 		var kept keptEvents
 		received := noon
-		for range rapid.IntRange(1, 5).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			received = received.Add(time.Duration(rapid.IntRange(0, 4).Draw(rt, "half days")) * 12 * time.Hour)
 			batch := rapid.SliceOfN(drawSent, 0, 8).Draw(rt, "batch")
 			process := rapid.IntRange(0, 1).Draw(rt, "process")
 			if rapid.IntRange(0, 9).Draw(rt, "restart") == 0 {
 				stores[process].Close()
-				stores[process] = openIn(t, dir, lockTimeout)
+				stores[process] = open()
 			}
 			duplicate := record(t, stores[process], tenant, received, batch...)
 			for i, e := range batch {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -28,11 +27,7 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 	}
 	defer rows.Close()
 	writers := map[store.TenantID]*segmentWriter{}
-	ids, err := newIDPacker(ctx, tx)
-	if err != nil {
-		return err
-	}
-	defer ids.do.close()
+	var ids []seenID
 	for rows.Next() {
 		var row eventRow
 		if err := rows.StructScan(&row); err != nil {
@@ -48,8 +43,14 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 		if err := writers[row.Tenant].add(e, time.UnixMicro(row.Received)); err != nil {
 			return err
 		}
-		if err := ids.add(row); err != nil {
-			return err
+		if row.Dedupe != nil {
+			ids = append(ids, seenID{hashOfTenant(row.Tenant, row.Dedupe), row.Time, row.Received})
+		}
+		if len(ids) == idsTogether {
+			if err := writeRun(ctx, tx, sortIDs(ids)); err != nil {
+				return err
+			}
+			ids = ids[:0]
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -60,12 +61,17 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 			return err
 		}
 	}
-	if err := ids.save(); err != nil {
-		return err
+	if len(ids) > 0 {
+		if err := writeRun(ctx, tx, sortIDs(ids)); err != nil {
+			return err
+		}
 	}
 	_, err = tx.ExecContext(ctx, `DROP TABLE events`)
 	return err
 }
+
+// idsTogether is how many ids are made a run of.
+const idsTogether = 1 << 20
 
 // eventRow is an event as it was kept before.
 type eventRow struct {
@@ -81,37 +87,4 @@ type eventRow struct {
 func (r eventRow) event() (store.Event, error) {
 	properties, err := store.ParseProperties(r.Properties)
 	return store.Event{Seq: r.Seq, Name: r.Name, Time: time.UnixMicro(r.Time).UTC(), User: r.User.String, Properties: properties}, err
-}
-
-// idPacker keeps the ids of events in generations.
-type idPacker struct {
-	*idTransaction
-	count int
-}
-
-func newIDPacker(ctx context.Context, tx *sqlx.Tx) (*idPacker, error) {
-	do, err := prepareIDs(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	t, err := new(ids).begin(ctx, tx, do)
-	return &idPacker{idTransaction: t}, err
-}
-
-func (p *idPacker) add(r eventRow) error {
-	if r.Dedupe == nil {
-		return nil
-	}
-	key := idKey{r.Tenant, int64(binary.BigEndian.Uint64(r.Dedupe))}
-	p.added[key] = append(p.added[key], idSeen{r.Time, r.Received})
-	if p.count++; p.count < generationIDs {
-		return nil
-	}
-	p.count = 0
-	if err := p.save(); err != nil {
-		return err
-	}
-	t, err := p.ids.begin(p.ctx, p.tx, p.do)
-	p.idTransaction = t
-	return err
 }

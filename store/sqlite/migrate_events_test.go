@@ -1,8 +1,8 @@
 package sqlite
 
 import (
+	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -41,8 +41,8 @@ func TestEventsThatWereRowsArePacked(t *testing.T) {
 	for i := range n {
 		e := event("visit", fmt.Sprint("id", i), noon.Add(-time.Duration(i)*time.Minute))
 		tenant := 1 + i%2
-		key := make([]byte, 16)
-		binary.BigEndian.PutUint64(key, uint64(idHash(&e)))
+		sum := sha256.Sum256([]byte(e.Name + "\x00" + e.ID))
+		key := sum[:16]
 		do(`INSERT INTO events (tenant_id, name, time, user, properties, received, dedupe) VALUES (?, ?, ?, ?, ?, ?, ?)`, tenant, e.Name, e.Time.UnixMicro(),
 			sql.NullString{String: "ada", Valid: i%3 == 0}, `{"ok":true,"value":1.5,"where":"Zürich"}`, noon.UnixMicro(), key)
 	}

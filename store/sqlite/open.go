@@ -36,14 +36,13 @@ const (
 	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
 	// can't be interrupted, and callers may give up.
 	lockSlice = 50 * time.Millisecond
-	// writerCache is what SQLite keeps of the file for the writer: −KiB. A generation
-	// of ids fits in.
+	// writerCache is what SQLite keeps of the file for the writer: −KiB.
 	writerCache = "-16000"
 	// readers is the number of connections that read at once.
 	readers = 4
 	// logPages is the size of the log, in pages of 4 KiB, from which it is emptied
-	// into the database. Events with random ids change pages all over an index, and
-	// a longer log brings the same page home once for several batches.
+	// into the database. A longer log brings a page that changes often home once
+	// for several batches.
 	logPages = 8_000
 )
 
@@ -58,6 +57,7 @@ type Store struct {
 	idStatements  idStatements
 
 	ids        ids
+	background background
 	committer  *committer
 	dashboards dashboardCache
 }
@@ -77,7 +77,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if err := migrate(ctx, path, wait); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, wait: wait}
+	s := &Store{path: path, wait: wait, ids: newIDs()}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -198,6 +198,7 @@ func (s *Store) Close() error {
 	if s.committer != nil {
 		s.committer.close()
 	}
+	s.background.end()
 	var errs []error
 	for _, db := range []*sqlx.DB{s.reader, s.writer} {
 		if db != nil {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// forgetBite is how many ids of events and steps of rollups are deleted in one
-	// transaction, forgetSegments how many segments, and shrinkBite how many pages are
+	// forgetBite is how many steps of rollups are deleted in one transaction,
+	// forgetSegments how many segments, and shrinkBite how many pages are
 	// given back in one. So nobody who writes waits for long.
 	forgetBite     = 5_000
 	forgetSegments = 20
@@ -59,12 +59,8 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 	if err != nil {
 		return false, err
 	}
-	moreIDs, err := s.forgetIDs(ctx, tenant, retention.EventsBefore(now))
-	if err != nil {
-		return false, err
-	}
 	moreSteps, err := s.forgetSteps(ctx, tenant, retention.RollupsBefore(now))
-	return moreEvents || moreIDs || moreSteps, err
+	return moreEvents || moreSteps, err
 }
 
 // forgetEvents deletes a bite of the segments that were received before a moment. They
@@ -107,29 +103,6 @@ func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before 
 		return true, nil
 	}
 	return true, err
-}
-
-// forgetIDs deletes a bite of the ids that all came in before a moment: duplicates
-// are told from the events that are kept.
-func (s *Store) forgetIDs(ctx context.Context, tenant store.TenantID, before time.Time) (more bool, err error) {
-	var generation int64
-	err = s.reader.GetContext(ctx, &generation, `SELECT id FROM generations WHERE last_received < ?
-		AND EXISTS (SELECT 1 FROM event_ids WHERE generation = id AND tenant_id = ?) LIMIT 1`, before.UnixMicro(), tenant)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM event_ids WHERE (generation, tenant_id, hash, time) IN
-			(SELECT generation, tenant_id, hash, time FROM event_ids WHERE generation = ? AND tenant_id = ? LIMIT ?)`, generation, tenant, forgetBite)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM generations WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM event_ids WHERE generation = ?1)`, generation)
-		return err
-	})
 }
 
 // forgetSteps deletes a bite of the steps of rollups that lie before a moment and were
@@ -206,10 +179,19 @@ func (s *Store) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	longest := store.Retention{}
 	for _, t := range tenants {
+		r, err := s.Retention(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		longest.EventDays = max(longest.EventDays, r.EventDays)
 		if err := untilDone(ctx, func() (bool, error) { return s.Forget(ctx, t.ID, time.Now()) }); err != nil {
 			return err
 		}
+	}
+	if err := s.forgetIDs(ctx, longest.EventsBefore(time.Now()).UnixMicro()); err != nil {
+		return err
 	}
 	return untilDone(ctx, func() (bool, error) { return s.Shrink(ctx) })
 }

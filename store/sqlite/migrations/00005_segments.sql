@@ -15,25 +15,25 @@ CREATE TABLE segments (
 CREATE UNIQUE INDEX segments_seq ON segments (tenant_id, last_seq, first_time, last_time);
 CREATE INDEX segments_time ON segments (tenant_id, last_time, first_time, last_seq);
 
--- Ids of events, to tell duplicates. A generation is some hundred thousand ids that
--- came in one after the other. Ids are random, and a new one goes into a tree that
--- small, whatever is kept in all.
-CREATE TABLE generations (
+-- Ids of events, to tell duplicates: see duplicate.go. Those of the last transactions
+-- are a row for each.
+CREATE TABLE recent_ids (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    packed BLOB NOT NULL -- see appendIDs
+) STRICT;
+
+-- The others are in runs, sorted by their hashes.
+CREATE TABLE id_runs (
     id             INTEGER PRIMARY KEY,
     ids            INTEGER NOT NULL, -- how many
     first_time     INTEGER NOT NULL, -- of the events, µs since the epoch
     last_time      INTEGER NOT NULL,
-    first_received INTEGER NOT NULL, -- µs since the epoch
-    last_received  INTEGER NOT NULL,
-    base_time      INTEGER NOT NULL, -- what times in event_ids count from
-    base_received  INTEGER NOT NULL
+    last_received  INTEGER NOT NULL, -- µs since the epoch
+    filter         BLOB NOT NULL     -- Bloom filter of the hashes
 ) STRICT;
-
-CREATE TABLE event_ids (
-    generation INTEGER NOT NULL,
-    tenant_id  INTEGER NOT NULL,
-    hash       INTEGER NOT NULL, -- 64 bits of SHA-256 of name and id
-    time       INTEGER NOT NULL, -- of the event, µs after the generation's base
-    received   INTEGER NOT NULL, -- µs after the generation's base
-    PRIMARY KEY (generation, tenant_id, hash, time)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE id_pages (
+    run        INTEGER NOT NULL,
+    first_hash INTEGER NOT NULL,
+    packed     BLOB NOT NULL -- see appendIDs
+) STRICT;
+CREATE UNIQUE INDEX id_pages_hash ON id_pages (run, first_hash);
