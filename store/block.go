@@ -8,10 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-
-	"github.com/DataDog/sketches-go/ddsketch"
-	"github.com/DataDog/sketches-go/ddsketch/mapping"
-	"github.com/DataDog/sketches-go/ddsketch/store"
 )
 
 // A block is the cells of one step of a rollup, by group, as they are kept: the
@@ -20,7 +16,7 @@ import (
 // Numbers of things are varints, others little-endian.
 
 // blockVersion begins each block.
-const blockVersion = 1
+const blockVersion = 2
 
 var errBlock = errors.New("a rollup's block can't be read")
 
@@ -75,8 +71,8 @@ func (c *cell) append(b []byte) []byte {
 	note(hasOf, c.of > 0)
 	note(hasNumbers, c.numbers > 0)
 	note(hasSum, len(c.sum.partials) > 0)
-	note(hasValues, len(c.values.values) > 0 || c.values.sketch != nil)
-	note(hasUsers, len(c.users.hashes) > 0 || c.users.sketch != nil)
+	note(hasValues, len(c.values.values) > 0 || c.values.binned)
+	note(hasUsers, !c.users.isEmpty())
 	b = binary.AppendUvarint(append(b, flags), uint64(c.count))
 	if flags&hasOf != 0 {
 		b = binary.AppendUvarint(b, uint64(c.of))
@@ -118,37 +114,6 @@ func (c *cell) read(r *blockReader) {
 	}
 	if flags&hasUsers != 0 {
 		c.users.read(r)
-	}
-}
-
-// append writes the distribution: 0 and its values, or 1 and its sketch.
-func (d *distribution) append(b []byte) []byte {
-	if d.sketch != nil {
-		var sketch []byte
-		d.sketch.Encode(&sketch, true)
-		return appendBytes(append(b, 1), sketch)
-	}
-	b = binary.AppendUvarint(append(b, 0), uint64(len(d.values)))
-	return appendFloats(b, d.values...)
-}
-
-func (d *distribution) read(r *blockReader) {
-	switch kind := r.byte(); kind {
-	case 0:
-		for range r.length(8) {
-			d.add(r.float())
-		}
-	case 1:
-		m, err := mapping.NewLogarithmicMapping(sketchAccuracy)
-		if err == nil {
-			d.sketch, err = ddsketch.DecodeDDSketch(r.bytes(), store.BufferedPaginatedStoreConstructor, m)
-		}
-		if err != nil {
-			r.fail(err)
-			d.sketch = nil
-		}
-	default:
-		r.fail(fmt.Errorf("kind %d of values", kind))
 	}
 }
 

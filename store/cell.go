@@ -101,5 +101,6 @@ func (c *cell) number(m Metric, seconds int64) Number {
 	case Max:
 		return Of(c.max)
 	}
-	return Of(c.values.percentile(m.Measure.percentile()))
+	// A bin may reach beyond the numbers in it.
+	return Of(min(max(c.values.percentile(m.Measure.percentile()), c.min), c.max))
 }

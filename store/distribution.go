@@ -1,12 +1,11 @@
 package store
 
 import (
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
-
-	"github.com/DataDog/sketches-go/ddsketch"
-	"github.com/DataDog/sketches-go/ddsketch/mapping"
-	"github.com/DataDog/sketches-go/ddsketch/store"
 )
 
 const (
@@ -16,91 +15,210 @@ const (
 	exactValues = 100
 	// sketchAccuracy bounds the relative error of a percentile of more values.
 	sketchAccuracy = 0.005
+	// binOfOne is the bin of the value 1. Bins of larger values have larger numbers, and
+	// those of values down to leastBinned are positive.
+	binOfOne    = 70_000
+	leastBinned = 1e-300
+	// lastBin is that of MaxNumber.
+	lastBin = 120_000
 )
 
 // distribution is a set of numbers that gives percentiles: each number up to
-// exactValues of them, a DDSketch beyond (Masson, Rim and Lee, DDSketch, 2019).
+// exactValues of them; beyond, how many lie in bins whose bounds grow by a constant
+// factor (Masson, Rim and Lee, DDSketch, 2019). Numbers nearer to 0 than leastBinned count
+// as 0. Which bins there are depends on the numbers alone, not on the order they came in.
 type distribution struct {
-	values []float64
-	sketch *ddsketch.DDSketch // nil while values holds all
+	values  []float64 // while they are few
+	binned  bool      // they were more
+	bins    []bin     // by key
+	pending []int32   // keys that are not yet in bins
+}
+
+// bin is how many numbers lie between two bounds. Its key grows with them: 0 stands for
+// the number 0, and negative keys for negative numbers.
+type bin struct {
+	key   int32
+	count int64
+}
+
+// logGrowth is the logarithm of the factor between the bounds of a bin.
+var logGrowth = math.Log((1 + sketchAccuracy) / (1 - sketchAccuracy))
+
+func binOf(f float64) int32 {
+	switch {
+	case f >= leastBinned:
+		return int32(math.Ceil(math.Log(f)/logGrowth)) + binOfOne
+	case f <= -leastBinned:
+		return -binOf(-f)
+	}
+	return 0
+}
+
+// valueOf gives a number that no number in the bin is further from than sketchAccuracy.
+func valueOf(key int32) float64 {
+	switch {
+	case key > 0:
+		return math.Exp(float64(key-binOfOne)*logGrowth) * (1 - sketchAccuracy)
+	case key < 0:
+		return -valueOf(-key)
+	}
+	return 0
 }
 
 func (d *distribution) add(f float64) {
-	if d.sketch != nil {
-		d.addToSketch(f)
-		return
-	}
-	d.values = append(d.values, f)
-	if len(d.values) > exactValues {
-		d.toSketch()
-	}
-}
-
-func (d *distribution) toSketch() {
-	if d.sketch != nil {
-		return
-	}
-	m, err := mapping.NewLogarithmicMapping(sketchAccuracy)
-	if err != nil {
-		panic(err) // only for an accuracy outside (0, 1)
-	}
-	d.sketch = ddsketch.NewDDSketch(m, store.NewBufferedPaginatedStore(), store.NewBufferedPaginatedStore())
-	for _, f := range d.values {
-		d.addToSketch(f)
-	}
-	d.values = nil
-}
-
-func (d *distribution) addToSketch(f float64) {
-	if err := d.sketch.Add(f); err != nil {
-		panic(err) // only for numbers far outside ±MaxNumber, which no event has
-	}
-}
-
-func (d *distribution) merge(o *distribution) {
-	if o.sketch == nil {
-		for _, f := range o.values {
-			d.add(f)
+	if !d.binned {
+		d.values = append(d.values, f)
+		if len(d.values) > exactValues {
+			d.toBins()
 		}
 		return
 	}
-	d.toSketch()
-	if err := d.sketch.MergeWith(o.sketch); err != nil {
-		panic(err) // only for sketches of different accuracy
+	d.pending = append(d.pending, binOf(f))
+	if len(d.pending) > 100+len(d.bins) {
+		d.settle()
+	}
+}
+
+func (d *distribution) toBins() {
+	if d.binned {
+		return
+	}
+	d.binned = true
+	for _, f := range d.values {
+		d.pending = append(d.pending, binOf(f))
+	}
+	d.values = nil
+	d.settle()
+}
+
+// settle puts what is pending into the bins.
+func (d *distribution) settle() {
+	if len(d.pending) == 0 {
+		return
+	}
+	slices.Sort(d.pending)
+	var added []bin
+	for _, key := range d.pending {
+		if n := len(added); n > 0 && added[n-1].key == key {
+			added[n-1].count++
+		} else {
+			added = append(added, bin{key, 1})
+		}
+	}
+	d.pending = d.pending[:0]
+	d.addBins(added)
+}
+
+// addBins adds bins, which are sorted.
+func (d *distribution) addBins(others []bin) {
+	missing := 0
+	at := 0
+	for _, o := range others {
+		for at < len(d.bins) && d.bins[at].key < o.key {
+			at++
+		}
+		if at == len(d.bins) || d.bins[at].key != o.key {
+			missing++
+		}
+	}
+	// From the last on, so that no bin is overwritten before it has moved.
+	have := len(d.bins) - 1
+	d.bins = slices.Grow(d.bins, missing)[:len(d.bins)+missing]
+	to := len(d.bins) - 1
+	for i := len(others) - 1; i >= 0; to-- {
+		switch {
+		case have >= 0 && d.bins[have].key > others[i].key:
+			d.bins[to] = d.bins[have]
+			have--
+		case have >= 0 && d.bins[have].key == others[i].key:
+			d.bins[to] = bin{others[i].key, d.bins[have].count + others[i].count}
+			have--
+			i--
+		default:
+			d.bins[to] = others[i]
+			i--
+		}
+	}
+}
+
+// merge adds the numbers of o, which stays as it is.
+func (d *distribution) merge(o *distribution) {
+	for _, f := range o.values {
+		d.add(f)
+	}
+	if o.binned {
+		o.settle()
+		d.toBins()
+		d.addBins(o.bins)
 	}
 }
 
 // percentile gives the nearest-rank percentile: the smallest value that at
 // least p in 100 values do not exceed. There must be values.
 func (d *distribution) percentile(p int) float64 {
-	if d.sketch == nil {
+	if !d.binned {
 		sorted := slices.Sorted(slices.Values(d.values))
 		return sorted[nearestRank(p, len(sorted))-1]
 	}
-	n := int(d.sketch.GetCount())
-	f, err := d.sketch.GetValueAtQuantile(quantileOf(nearestRank(p, n)-1, n))
-	if err != nil {
-		panic(err) // only without values or for a quantile outside [0, 1]
+	d.settle()
+	n := 0
+	for _, b := range d.bins {
+		n += int(b.count)
 	}
-	return f
-}
-
-// quantileOf gives the q for which the sketch looks up the value of rank i of n,
-// counted from 0: it takes the rank q·(n−1), and a rounding error of one bit in
-// it would be the next rank.
-func quantileOf(i, n int) float64 {
-	if n < 2 {
-		return 0
+	rank, at := nearestRank(p, n), 0
+	for rank > int(d.bins[at].count) {
+		rank -= int(d.bins[at].count)
+		at++
 	}
-	last := float64(n - 1)
-	q := float64(i) / last
-	for _, candidate := range []float64{q, math.Nextafter(q, 1), math.Nextafter(q, 0)} {
-		if candidate*last == float64(i) {
-			return candidate
-		}
-	}
-	return q
+	return valueOf(d.bins[at].key)
 }
 
 // nearestRank gives ⌈p/100·n⌉ without rounding error, at least 1.
 func nearestRank(p, n int) int { return max(1, (p*n+99)/100) }
+
+// append writes the distribution: 0 and its values, or 1 and its bins, the key of each
+// as the distance to the one before.
+func (d *distribution) append(b []byte) []byte {
+	if !d.binned {
+		b = binary.AppendUvarint(append(b, 0), uint64(len(d.values)))
+		return appendFloats(b, d.values...)
+	}
+	d.settle()
+	b = binary.AppendUvarint(append(b, 1), uint64(len(d.bins)))
+	before := int32(-lastBin - 1)
+	for _, bin := range d.bins {
+		b = binary.AppendUvarint(b, uint64(bin.key-before))
+		b = binary.AppendUvarint(b, uint64(bin.count))
+		before = bin.key
+	}
+	return b
+}
+
+func (d *distribution) read(r *blockReader) {
+	switch kind := r.byte(); kind {
+	case 0:
+		for range r.length(8) {
+			d.add(r.float())
+		}
+	case 1:
+		n := r.length(2)
+		d.binned, d.bins = true, make([]bin, 0, n)
+		key := int64(-lastBin - 1)
+		for range n {
+			step, count := r.uvarint(), r.uvarint()
+			if step == 0 || step > 2*lastBin+1 || key+int64(step) > lastBin || count == 0 || count > math.MaxInt32*1_000_000 {
+				r.fail(errors.New("a bin has no bounds"))
+			}
+			if r.err != nil {
+				return
+			}
+			key += int64(step)
+			d.bins = append(d.bins, bin{int32(key), int64(count)})
+		}
+		if n == 0 {
+			r.fail(errors.New("no bins"))
+		}
+	default:
+		r.fail(fmt.Errorf("kind %d of values", kind))
+	}
+}

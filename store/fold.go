@@ -49,7 +49,7 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]groups{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]groups{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {
@@ -74,42 +74,89 @@ func (f *Fold) fromAt(window Window) int64 {
 // that of the period before where a widget is compared with it.
 func (f *Fold) From() int64 { return f.from }
 
-// Rollups gives the rollups that the fold can begin with, see Restore; none for a
-// window whose steps are too short.
-func (f *Fold) Rollups() (keys []RollupKey, tier int64) {
-	tier, ok := TierOf(f.window.Step)
-	if !ok {
-		return nil, 0
-	}
-	for _, w := range f.widgets {
-		if w.widget.folds() {
-			keys = append(keys, w.rollup.Key())
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys), tier
+// RollupSpan is a part of a rollup: its steps of a tier from a moment on up to, but not
+// at, another.
+type RollupSpan struct {
+	Key            RollupKey
+	Tier, From, To int64
 }
 
-// Restore takes over the events up to a seq from a rollup: blocks are its steps of
-// the tier, from From on, by their starts. Those events are not
-// counted when they are added. The error says that a block can't be read; then the
-// fold is of no use.
-func (f *Fold) Restore(key RollupKey, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
-	readers := f.readers(key)
-	for start, block := range blocks {
-		if start < f.from || (!f.open && start >= f.window.To) {
-			continue
+// Rollups gives what the fold can begin with, see Restore; none for a window whose
+// steps are too short. The spans of a rollup stand together.
+func (f *Fold) Rollups() (spans []RollupSpan) {
+	tier, ok := TierOf(f.window.Step)
+	if !ok {
+		return nil
+	}
+	seen := map[RollupKey]bool{}
+	for _, w := range f.widgets {
+		if key := w.rollup.Key(); w.widget.folds() && !seen[key] {
+			seen[key] = true
+			spans = append(spans, f.spansOf(key, tier)...)
 		}
+	}
+	return spans
+}
+
+// spansOf gives the spans of a rollup that the widgets need: all in the tier of the
+// window's steps when one of them shows steps, else as few as there can be.
+func (f *Fold) spansOf(key RollupKey, tier int64) []RollupSpan {
+	end := f.window.To
+	if f.open {
+		end = math.MaxInt64
+	}
+	readers := f.readers(key)
+	from := f.window.From
+	for _, w := range readers {
+		from = min(from, w.from(f.window))
+	}
+	if slices.ContainsFunc(readers, (*widgetFold).needsSteps) {
+		return []RollupSpan{{key, tier, from, end}}
+	}
+	spans := cover(key, slices.Index(Tiers, tier), from, f.window.To)
+	if f.open {
+		spans = append(spans, RollupSpan{key, tier, f.window.To, end})
+	}
+	return spans
+}
+
+// cover gives the spans of the longest tiers that have whole steps from from to to.
+func cover(key RollupKey, tier int, from, to int64) []RollupSpan {
+	if from >= to {
+		return nil
+	}
+	if tier+1 < len(Tiers) {
+		longer := Tiers[tier+1]
+		if a, b := floor(from+longer-1, longer), floor(to, longer); a < b {
+			return slices.Concat(cover(key, tier, from, a), cover(key, tier+1, a, b), cover(key, tier, b, to))
+		}
+	}
+	return []RollupSpan{{key, Tiers[tier], from, to}}
+}
+
+// Restore takes over the events up to a seq from a span of a rollup: blocks are its steps
+// by their starts. Those events are not counted when they are added. The error says that
+// a block can't be read; then the fold is of no use.
+func (f *Fold) Restore(span RollupSpan, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
+	readers := f.readers(span.Key)
+	for start, block := range blocks {
 		cells, err := readBlock(block)
 		if err != nil {
 			return err
 		}
-		for _, w := range readers {
+		step := start
+		if span.Tier < f.window.Step {
+			step = floor(start, f.window.Step)
+		}
+		for i, w := range readers {
 			if start < w.from(f.window) {
 				continue
 			}
-			if err := w.restore(f, floor(start, f.window.Step), cells); err != nil {
+			if err := w.restore(f, step, cells, i == len(readers)-1); err != nil {
 				return err
+			}
+			if span.Tier > f.window.Step {
+				w.longSteps[start] = span.Tier
 			}
 		}
 	}
@@ -137,15 +184,21 @@ func (f *Fold) readers(key RollupKey) (readers []*widgetFold) {
 	return readers
 }
 
-func (w *widgetFold) restore(f *Fold, step int64, cells groups) error {
+// restore adds cells to a step. They are left as they are unless they are its own.
+func (w *widgetFold) restore(f *Fold, step int64, cells groups, own bool) error {
 	for name, c := range cells {
 		values, group, ok := w.rollup.split(name)
 		if !ok {
 			return fmt.Errorf("%w: a group has no name", errBlock)
 		}
-		if w.passes(f.filters, values) {
-			w.cell(step, group).merge(c)
-			w.stale = true
+		if !w.passes(f.filters, values) {
+			continue
+		}
+		w.stale = true
+		if gs := w.step(step); own && gs[group] == nil {
+			gs[group] = c
+		} else {
+			gs.cell(group).merge(c)
 		}
 	}
 	return nil
@@ -200,13 +253,19 @@ func (f *Fold) Add(e *Event) {
 
 // Slide moves the window on to w and says whether it could: not when the length
 // of the steps changed or the window moved back, for then steps are needed that
-// are gone or were never kept.
+// are gone or were never kept; nor when it leaves a part of a long step behind, see
+// Rollups.
 func (f *Fold) Slide(w Window) bool {
 	if w == f.window {
 		return true
 	}
 	if w.Step != f.window.Step || w.From < f.window.From || f.fromAt(w) < f.from || (!f.open && w.To > f.window.To) {
 		return false
+	}
+	for _, widget := range f.widgets {
+		if !widget.canDropBefore(widget.from(w)) {
+			return false
+		}
 	}
 	f.window, f.from = w, f.fromAt(w)
 	for _, widget := range f.widgets {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Tiers are the lengths, in seconds, of the steps that rollups are kept in. Each
-// step of a window but the shortest is some steps of a tier.
-var Tiers = []int64{60, 900, 7200, 86400}
+// Tiers are the lengths, in seconds, of the steps that rollups are kept in, each some
+// of the one before. Each step of a window but the shortest is some steps of a tier.
+var Tiers = []int64{60, 900, 7200, 21600, 86400}
 
 // TierOf gives the longest tier that a step of a window is made of. ok is false
 // for the shortest step, which is for ranges so short that events are read.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -36,11 +37,10 @@ func (k kept) follow(t interface{ Fatal(...any) }, d Dashboard, events []Event) 
 // begin gives a fold that takes over what the rollups count up to a seq.
 func (k kept) begin(t interface{ Fatal(...any) }, d Dashboard, v View, w Window, upto EventSeq) *Fold {
 	fold := NewFold(d, v, w)
-	keys, tier := fold.Rollups()
-	for _, key := range keys {
-		err := fold.Restore(key, upto, func(yield func(int64, []byte) bool) {
-			for at, block := range k[key] {
-				if at[0] == tier && !yield(at[1], block) {
+	for _, span := range fold.Rollups() {
+		err := fold.Restore(span, upto, func(yield func(int64, []byte) bool) {
+			for at, block := range k[span.Key] {
+				if at[0] == span.Tier && at[1] >= span.From && at[1] < span.To && !yield(at[1], block) {
 					return
 				}
 			}
@@ -57,7 +57,14 @@ func (k kept) begin(t interface{ Fatal(...any) }, d Dashboard, v View, w Window,
 func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d, v := drawBoard(t)
-		window, err := v.Range.Window(epoch)
+		// Longer ranges are read from longer tiers; the events are as far apart.
+		scale := time.Duration(1)
+		if from := rapid.SampledFrom([]string{"", "now-26h", "now-9d", "now-40d", "now-200d"}).Draw(t, "long"); from != "" {
+			v.Range, _ = ParseRange(from, "now")
+			scale = map[string]time.Duration{"now-26h": 13, "now-9d": 108, "now-40d": 480, "now-200d": 2400}[from]
+		}
+		now := epoch
+		window, err := v.Range.Window(now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,6 +75,7 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 			for range rapid.IntRange(0, 12).Draw(t, "events") {
 				e := drawEvent(t)
 				e.Seq = EventSeq(len(events) + 1)
+				e.Time = epoch.Add(scale * e.Time.Sub(epoch))
 				events = append(events, e)
 			}
 			if rapid.IntRange(0, 3).Draw(t, "follow") > 0 {
@@ -82,8 +90,27 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 		for i := range events {
 			fold.Add(&events[i])
 		}
-		if err := same(fold.Readings(), recount(d, v, window, events)); err != nil {
-			t.Fatal(err)
+		for range rapid.IntRange(1, 4).Draw(t, "readings") {
+			if err := same(fold.Readings(), recount(d, v, window, events)); err != nil {
+				t.Fatal(err)
+			}
+			if rapid.Bool().Draw(t, "news") {
+				e := drawEvent(t)
+				e.Seq = EventSeq(len(events) + 1)
+				e.Time = epoch.Add(scale * e.Time.Sub(epoch))
+				events = append(events, e)
+				fold.Add(&e)
+			}
+			now = now.Add(scale * time.Duration(rapid.IntRange(0, 1000).Draw(t, "seconds")) * time.Second)
+			if window, err = v.Range.Window(now); err != nil {
+				t.Fatal(err)
+			}
+			if !fold.Slide(window) { // its steps are too long
+				fold = rollups.begin(t, d, v, window, upto)
+				for i := range events {
+					fold.Add(&events[i])
+				}
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,8 +20,13 @@ const exactUsers = 10_000
 //
 // Source: Heule, Nunkesser and Hall, HyperLogLog in Practice, 2013.
 type userSet struct {
+	// While they are few the set has one of these: those that were read or merged,
+	// which never change for other sets may have them too, or those that were added.
+	sorted []uint64
 	hashes map[uint64]struct{}
-	sketch *hyperloglog.Sketch // nil while hashes holds all
+
+	sketch   *hyperloglog.Sketch // of all, when they are many
+	estimate int                 // what the sketch says; 0 when it was not asked
 }
 
 // hashUser names a user in 64 bits: of a million users no two share theirs, but
@@ -30,10 +36,15 @@ func hashUser(user string) uint64 { return xxhash.Sum64String(user) }
 func (s *userSet) add(hash uint64) {
 	if s.sketch != nil {
 		s.sketch.InsertHash(hash)
+		s.estimate = 0
 		return
 	}
 	if s.hashes == nil {
-		s.hashes = map[uint64]struct{}{}
+		s.hashes = make(map[uint64]struct{}, len(s.sorted)+1)
+		for _, h := range s.sorted {
+			s.hashes[h] = struct{}{}
+		}
+		s.sorted = nil
 	}
 	s.hashes[hash] = struct{}{}
 	if len(s.hashes) > exactUsers {
@@ -46,32 +57,71 @@ func (s *userSet) toSketch() {
 		return
 	}
 	s.sketch = hyperloglog.New16NoSparse()
+	for _, hash := range s.sorted {
+		s.sketch.InsertHash(hash)
+	}
 	for hash := range s.hashes {
 		s.sketch.InsertHash(hash)
 	}
-	s.hashes = nil
+	s.sorted, s.hashes = nil, nil
 }
 
+// merge adds the users of o, which stays as it is.
 func (s *userSet) merge(o *userSet) {
-	if o.sketch == nil {
+	switch {
+	case o.sketch != nil:
+		s.toSketch()
+		if err := s.sketch.Merge(o.sketch); err != nil {
+			panic(err) // only for sketches of another precision
+		}
+		s.estimate = 0
+	case s.sketch == nil && s.hashes == nil && o.hashes == nil:
+		s.sorted = union(s.sorted, o.sorted)
+		if len(s.sorted) > exactUsers {
+			s.toSketch()
+		}
+	default:
+		for _, hash := range o.sorted {
+			s.add(hash)
+		}
 		for hash := range o.hashes {
 			s.add(hash)
 		}
-		return
 	}
-	s.toSketch()
-	if err := s.sketch.Merge(o.sketch); err != nil {
-		panic(err) // only for sketches of another precision
+}
+
+// union gives all of a and b, which are sorted and stay as they are.
+func union(a, b []uint64) []uint64 {
+	if len(a) == 0 {
+		return b
 	}
+	all := make([]uint64, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			all, a = append(all, a[0]), a[1:]
+		case a[0] > b[0]:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // size is the number of users; about says that it is estimated.
 func (s *userSet) size() (n int, about bool) {
-	if s.sketch != nil {
-		return int(s.sketch.Estimate()), true
+	if s.sketch == nil {
+		return len(s.sorted) + len(s.hashes), false
 	}
-	return len(s.hashes), false
+	if s.estimate == 0 {
+		s.estimate = int(s.sketch.Estimate())
+	}
+	return s.estimate, true
 }
+
+// isEmpty says whether there are no users.
+func (s *userSet) isEmpty() bool { return s.sketch == nil && len(s.sorted)+len(s.hashes) == 0 }
 
 // append writes the set: 0 and the sorted hashes, or 1 and the sketch.
 func (s *userSet) append(b []byte) []byte {
@@ -82,8 +132,12 @@ func (s *userSet) append(b []byte) []byte {
 		}
 		return appendBytes(append(b, 1), sketch)
 	}
-	b = binary.AppendUvarint(append(b, 0), uint64(len(s.hashes)))
-	for _, hash := range slices.Sorted(maps.Keys(s.hashes)) {
+	sorted := s.sorted
+	if s.hashes != nil {
+		sorted = slices.Sorted(maps.Keys(s.hashes))
+	}
+	b = binary.AppendUvarint(append(b, 0), uint64(len(sorted)))
+	for _, hash := range sorted {
 		b = binary.LittleEndian.AppendUint64(b, hash)
 	}
 	return b
@@ -92,8 +146,16 @@ func (s *userSet) append(b []byte) []byte {
 func (s *userSet) read(r *blockReader) {
 	switch kind := r.byte(); kind {
 	case 0:
-		for range r.length(8) {
-			s.add(r.uint64())
+		n := r.length(8)
+		s.sorted = make([]uint64, n)
+		for i := range s.sorted {
+			s.sorted[i] = r.uint64()
+			if i > 0 && s.sorted[i] <= s.sorted[i-1] {
+				r.fail(errors.New("users are not sorted"))
+			}
+		}
+		if n > exactUsers {
+			s.toSketch()
 		}
 	case 1:
 		s.sketch = &hyperloglog.Sketch{}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -13,11 +14,17 @@ type widgetFold struct {
 	compared bool     // the period before is needed too
 	direct   bool     // all events are added, for the rollup has too many groups
 	steps    map[int64]groups
-	stale    bool // last is not what the cells say
+	totals   map[Window]groups // of the windows that were read, as long as they stay
+	stale    bool              // last is not what the cells say
 	last     WidgetReading
 
-	formula *formula // nil but for a formula, which has no cells of its own
-	refs    []*widgetFold
+	// longSteps are the lengths, by start, of those steps that are longer than the
+	// window's, which only widgets have that show no steps.
+	longSteps map[int64]int64
+
+	formula  *formula // nil but for a formula, which has no cells of its own
+	refs     []*widgetFold
+	referred bool // a formula computes with it, also with its steps
 }
 
 // link finds the widgets that a formula computes with. A dashboard that was checked
@@ -34,6 +41,7 @@ func (w *widgetFold) link(all []*widgetFold) {
 			return
 		}
 		all[i].compared = all[i].compared || w.compared
+		all[i].referred = true
 		w.refs = append(w.refs, all[i])
 	}
 	w.formula = f
@@ -55,25 +63,49 @@ func (w *widgetFold) add(e *Event, step int64) {
 	if e.Seq <= w.upto && w.upto > 0 || !w.widget.folds() || !m.counts(e) {
 		return
 	}
-	w.cell(step, m.groupOf(e)).add(m, e)
+	group := m.groupOf(e)
+	w.step(step).cell(group).add(m, e)
+	for window, total := range w.totals {
+		if step >= window.From && step < window.To {
+			total.cell(group).add(m, e)
+		}
+	}
 	w.stale = true
 }
 
-func (w *widgetFold) cell(step int64, group string) *cell {
-	gs := w.steps[step]
+// step gives the cells of a step.
+func (w *widgetFold) step(start int64) groups {
+	gs := w.steps[start]
 	if gs == nil {
 		gs = groups{}
-		w.steps[step] = gs
+		w.steps[start] = gs
 	}
-	return gs.cell(group)
+	return gs
+}
+
+// needsSteps says whether the widget shows the steps of its window, or others need them.
+func (w *widgetFold) needsSteps() bool {
+	return w.widget.Kind == Line || w.widget.Kind == Stat || w.compared || w.referred
+}
+
+// canDropBefore says whether no step lies on both sides of a moment.
+func (w *widgetFold) canDropBefore(from int64) bool {
+	for start, length := range w.longSteps {
+		if start < from && from < start+length {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *widgetFold) dropBefore(from int64) {
 	for step := range w.steps {
 		if step < from {
 			delete(w.steps, step)
+			delete(w.longSteps, step)
 		}
 	}
+	w.totals = nil
 	w.stale = true
 }
 
@@ -145,12 +177,23 @@ func (w *widgetFold) points(window Window, group string) []Point {
 // total merges the window's steps, group by group. Past MaxGroups groups those
 // with the fewest events are merged into OtherGroup.
 func (w *widgetFold) total(window Window) groups {
-	total := groups{}
-	for step := window.From; step < window.To; step += window.Step {
-		total.merge(w.steps[step])
+	total := w.totals[window]
+	if total == nil {
+		total = groups{}
+		for step := window.From; step < window.To; step += window.Step {
+			total.merge(w.steps[step])
+		}
+		if w.totals == nil {
+			w.totals = map[Window]groups{}
+		}
+		w.totals[window] = total
 	}
-	total.limit(MaxGroups)
-	return total
+	if len(total) <= MaxGroups {
+		return total
+	}
+	limited := maps.Clone(total)
+	limited.limit(MaxGroups)
+	return limited
 }
 
 // ranking gives the groups with the largest numbers; those without a number are last.

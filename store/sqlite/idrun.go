@@ -205,17 +205,25 @@ func mergeableRuns(runs []idRun, seal int64) []idRun {
 
 // mergeSomeRuns puts one run in the place of some. It writes in bites, and until the last
 // one the new run is not there.
-func (s *Store) mergeSomeRuns(ctx context.Context, some []idRun) (err error) {
+func (s *Store) mergeSomeRuns(ctx context.Context, some []idRun) error {
 	total := int64(0)
 	for _, r := range some {
 		total += r.IDs
 	}
 	w := newRunWriter(total)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.deletePages(context.WithoutCancel(ctx), w.ID))
+	if err := s.writeMerged(ctx, some, w); err != nil {
+		return errors.Join(err, s.deletePages(context.WithoutCancel(ctx), w.ID))
+	}
+	for _, r := range some {
+		if err := s.deletePages(ctx, r.ID); err != nil {
+			return err
 		}
-	}()
+	}
+	return nil
+}
+
+// writeMerged writes the ids of some runs to a new one that is to replace them.
+func (s *Store) writeMerged(ctx context.Context, some []idRun, w *runWriter) error {
 	for id, err := range s.idsOf(ctx, some) {
 		if err != nil {
 			return err
@@ -228,16 +236,7 @@ func (s *Store) mergeSomeRuns(ctx context.Context, some []idRun) (err error) {
 		}
 		w.pages = w.pages[:0]
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
-	if err != nil {
-		return err
-	}
-	for _, r := range some {
-		if err := s.deletePages(ctx, r.ID); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
 }
 
 // replaceRuns finishes a run and takes those that it was made of away.

@@ -60,34 +60,36 @@ func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store
 
 // restore gives a fold the rollups that there are.
 func restore(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *store.Fold) error {
-	keys, tier := fold.Rollups()
-	for _, key := range keys {
-		var row rollupRow
-		err := tx.GetContext(ctx, &row, `SELECT id, upto, wide FROM rollups WHERE tenant_id = ? AND key = ? AND upto > 0`, tenant, key)
-		if errors.Is(err, sql.ErrNoRows) {
+	rows := map[store.RollupKey]rollupRow{}
+	for _, span := range fold.Rollups() {
+		row, ok := rows[span.Key]
+		if !ok {
+			err := tx.GetContext(ctx, &row, `SELECT id, upto, wide FROM rollups WHERE tenant_id = ? AND key = ? AND upto > 0`, tenant, span.Key)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			rows[span.Key] = row
+			if row.Wide {
+				fold.CountDirectly(span.Key)
+			}
+		}
+		if row.ID == 0 || row.Wide {
 			continue // all its events are to be read
 		}
-		if err != nil {
-			return err
-		}
-		if row.Wide {
-			fold.CountDirectly(key)
-			continue
-		}
-		steps, done := rollupSteps(ctx, tx, row.ID, tier, fold.From())
-		if err := errors.Join(fold.Restore(key, row.Upto, steps), done()); err != nil {
+		steps, done := rollupSteps(ctx, tx, row.ID, span)
+		if err := errors.Join(fold.Restore(span, row.Upto, steps), done()); err != nil {
 			return fmt.Errorf("rollup %d: %w", row.ID, err)
 		}
 	}
 	return nil
 }
 
-// rollupSteps gives the blocks of a rollup from a moment on, by their starts. A
-// block is valid until the next. done says what went wrong.
-func rollupSteps(ctx context.Context, tx *sqlx.Tx, rollup, tier, from int64) (steps iter.Seq2[int64, []byte], done func() error) {
+// rollupSteps gives the blocks of a span of a rollup by their starts. A block is valid
+// until the next. done says what went wrong.
+func rollupSteps(ctx context.Context, tx *sqlx.Tx, rollup int64, span store.RollupSpan) (steps iter.Seq2[int64, []byte], done func() error) {
 	var failed error
 	return func(yield func(int64, []byte) bool) {
-		rows, err := tx.QueryContext(ctx, `SELECT start, cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start >= ?`, rollup, tier, from)
+		rows, err := tx.QueryContext(ctx, `SELECT start, cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start >= ? AND start < ?`, rollup, span.Tier, span.From, span.To)
 		if err != nil {
 			failed = err
 			return

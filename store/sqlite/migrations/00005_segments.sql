@@ -37,3 +37,8 @@ CREATE TABLE id_pages (
     packed     BLOB NOT NULL -- see appendIDs
 ) STRICT;
 CREATE UNIQUE INDEX id_pages_hash ON id_pages (run, first_hash);
+
+-- Rollups are of other tiers from now on. They are filled from the events, all of which
+-- are kept.
+DELETE FROM rollup_steps;
+DELETE FROM rollups;
