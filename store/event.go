@@ -76,6 +76,25 @@ func (ps Properties) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
+// AppendJSON writes the event in the form that POST /api/events takes, without what it
+// has not. It reads back as the same event; Seq and Counter are not written.
+func (e *Event) AppendJSON(b []byte) []byte {
+	b = appendJSONText(append(b, `{"event":`...), e.Name)
+	if e.ID != "" {
+		b = appendJSONText(append(b, `,"id":`...), e.ID)
+	}
+	if !e.Time.IsZero() {
+		b = append(e.Time.AppendFormat(append(b, `,"time":"`...), time.RFC3339Nano), '"')
+	}
+	if e.User != "" {
+		b = appendJSONText(append(b, `,"user":`...), e.User)
+	}
+	if len(e.Properties) > 0 {
+		b = e.Properties.AppendJSON(append(b, `,"properties":`...))
+	}
+	return append(b, '}')
+}
+
 // Field gives what a condition or a grouping calls name: the event's name for
 // "event", its user for "user", else a property. ok is false when it is missing.
 func (e *Event) Field(name string) (v Value, ok bool) {

@@ -52,8 +52,8 @@ func (b Bound) String() string {
 	return strconv.FormatInt(b.at.UnixMilli(), 10)
 }
 
-// resolve gives the instant the bound means when now is now.
-func (b Bound) resolve(now time.Time) time.Time {
+// At gives the instant the bound means when now is now.
+func (b Bound) At(now time.Time) time.Time {
 	if !b.relative {
 		return b.at
 	}
@@ -123,7 +123,7 @@ type Window struct{ From, To, Step int64 }
 func (r Range) Window(now time.Time) (Window, error) {
 	for _, step := range Steps {
 		end := time.Unix(floor(now.Unix(), step)+step, 0).UTC()
-		from, to := r.From.resolve(end), r.To.resolve(end)
+		from, to := r.From.At(end), r.To.At(end)
 		if !from.Before(to) {
 			return Window{}, fmt.Errorf("the range from %s to %s is empty: its start must lie before its end", r.From, r.To)
 		}

@@ -38,6 +38,7 @@ type cli struct {
 	Dashboard dashboardCmd `cmd:"" help:"Manage dashboards."`
 	Token     tokenCmd     `cmd:"" help:"Manage embed tokens, which let people without an account see one dashboard."`
 	Import    importCmd    `cmd:"" help:"Read events from a file or standard input. Safe to run twice."`
+	Export    exportCmd    `cmd:"" help:"Write out what is kept."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
 
@@ -90,6 +91,9 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func complain(c *console, err error) int {
+	if errors.Is(err, errNobodyReads) {
+		return exitFailure
+	}
 	fmt.Fprintf(c.err, "pulseboard: %s\n", oneLine(err.Error()))
 	var usage usageError
 	if errors.As(err, &usage) {
