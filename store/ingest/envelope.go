@@ -120,7 +120,7 @@ func eachMember(object jsontext.Value, fn func(name string, d *jsontext.Decoder)
 	return nil
 }
 
-// looseTimes are the forms in which SDKs write times without a zone: UTC is meant.
+// looseTimes are the forms in which SDKs and databases write times without a zone: UTC is meant.
 var looseTimes = []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02"}
 
 // decodeLooseTime reads a time like decodeTime, and also in the forms of looseTimes.
@@ -129,12 +129,16 @@ func decodeLooseTime(d *jsontext.Decoder, now time.Time) (time.Time, *fault) {
 		return decodeTime(d, now)
 	}
 	token, _ := d.ReadToken()
+	return parseLooseTime(token.String(), now)
+}
+
+func parseLooseTime(text string, now time.Time) (time.Time, *fault) {
 	for _, form := range looseTimes {
-		if at, err := time.Parse(form, token.String()); err == nil {
+		if at, err := time.Parse(form, text); err == nil {
 			return checkTime(at, now)
 		}
 	}
-	return parseTime(token.String(), now)
+	return parseTime(text, now)
 }
 
 // setSome gives the event a property, unless it is null or an empty text.

@@ -33,6 +33,7 @@ const (
 	codeFuture     = "time_in_future"
 	codeNumber     = "number_out_of_range"
 	codeKeys       = "several_keys"
+	codeCSV        = "invalid_csv"
 	codeAttribute  = "invalid_attribute"
 )
 

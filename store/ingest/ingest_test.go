@@ -87,7 +87,11 @@ func FuzzDecode(f *testing.F) {
 
 func readAll(t *testing.T, format Format, text string) (events []store.Event, bad []*LineError) {
 	t.Helper()
-	r := NewReader(strings.NewReader(text), format, func() time.Time { return now })
+	return readFrom(t, NewReader(strings.NewReader(text), format, Columns{}, func() time.Time { return now }))
+}
+
+func readFrom(t *testing.T, r *Reader) (events []store.Event, bad []*LineError) {
+	t.Helper()
 	for {
 		e, err := r.Next()
 		var line *LineError
@@ -145,23 +149,6 @@ func TestEqualLinesAreTwoEventsAndReadingTwiceGivesTheSameIDs(t *testing.T) {
 	}
 }
 
-func TestCSVIsReadByItsHeader(t *testing.T) {
-	events, bad := readAll(t, CSV, "\ufeffevent,user,time,amount,code,ok\norder,u1,1770649920,12.5,007,true\n\"two\nlines\",,,,,\n,x,,,,\nshort\n")
-	if len(events) != 2 || len(bad) != 2 {
-		t.Fatalf("%+v %v", events, bad)
-	}
-	if got := string(events[0].Properties.AppendJSON(nil)); got != `{"amount":12.5,"code":"007","ok":true}` {
-		t.Errorf("%s", got)
-	}
-	if events[1].Name != "two�lines" {
-		t.Errorf("%q", events[1].Name)
-	}
-	r := NewReader(strings.NewReader("a,b\n1,2\n"), CSV, time.Now)
-	if _, err := r.Next(); err == nil || !strings.Contains(err.Error(), "event") {
-		t.Errorf("a header without event: %v", err)
-	}
-}
-
 func TestALineFromAPipeIsReadAtOnce(t *testing.T) {
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -169,7 +156,7 @@ func TestALineFromAPipeIsReadAtOnce(t *testing.T) {
 	}
 	defer in.Close()
 	defer out.Close()
-	r := NewReader(in, NDJSON, time.Now)
+	r := NewReader(in, NDJSON, Columns{}, time.Now)
 	for i := range 3 {
 		fmt.Fprintf(out, `{"event":"e%d"}`+"\n", i)
 		if e, err := r.Next(); err != nil || e.Name != fmt.Sprintf("e%d", i) {

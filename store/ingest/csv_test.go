@@ -1,0 +1,171 @@
+package ingest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"pulseboard/store"
+)
+
+func readCSV(t *testing.T, columns Columns, text string) (events []store.Event, bad []*LineError) {
+	t.Helper()
+	return readFrom(t, NewReader(strings.NewReader(text), CSV, columns, func() time.Time { return now }))
+}
+
+func TestCSVIsReadByItsHeader(t *testing.T) {
+	events, bad := readAll(t, CSV, "\ufeffevent,user,time,amount,code,ok\r\norder,u1,1770649920,12.5,007,true\r\n\"two\nlines\",,2026-02-09 15:12:00,,,\n,x,,,,\nshort\n")
+	if len(events) != 2 || len(bad) != 2 {
+		t.Fatalf("%+v %v", events, bad)
+	}
+	if got := string(events[0].Properties.AppendJSON(nil)); got != `{"amount":12.5,"code":"007","ok":true}` {
+		t.Errorf("%s", got)
+	}
+	if events[1].Name != "two�lines" || !events[1].Time.Equal(events[0].Time) {
+		t.Errorf("%+v", events[1])
+	}
+	if bad[0].Line != 5 || bad[1].Line != 6 || !strings.Contains(bad[1].Message, "1 cells, but the header 6") {
+		t.Errorf("%v", bad)
+	}
+}
+
+func TestColumnsAreNamed(t *testing.T) {
+	header, row := "ts,who,what,key,id,user\n", "09.02.2026 15:12,u1,order,k1,7,browser\n"
+	events, bad := readCSV(t, Columns{Event: "what", ID: "key", Time: "ts", User: "who", TimeFormat: "%d.%m.%Y %H:%M"}, header+row)
+	if len(bad) > 0 || len(events) != 1 {
+		t.Fatalf("%v %v", events, bad)
+	}
+	e := events[0]
+	if e.Name != "order" || e.ID != "k1" || e.User != "u1" || !e.Time.Equal(time.Date(2026, 2, 9, 15, 12, 0, 0, time.UTC)) {
+		t.Errorf("%+v", e)
+	}
+	if got := string(e.Properties.AppendJSON(nil)); got != `{"id":7,"user":"browser"}` {
+		t.Errorf("the other columns: %s", got)
+	}
+	events, _ = readCSV(t, Columns{Name: "sale"}, "event,id\nx,7\n")
+	if len(events) != 1 || events[0].Name != "sale" || events[0].ID != "7" || string(events[0].Properties.AppendJSON(nil)) != `{"event":"x"}` {
+		t.Errorf("with one name for all: %+v", events)
+	}
+	_, bad = readCSV(t, Columns{Event: "what", Time: "ts", TimeFormat: "%d.%m.%Y"}, header+row)
+	if len(bad) != 1 || bad[0].Line != 2 || !strings.Contains(bad[0].Message, "%d.%m.%Y") {
+		t.Errorf("a time of another form: %v", bad)
+	}
+}
+
+func TestAHeaderThatCannotBeUnderstoodIsNamed(t *testing.T) {
+	for text, c := range map[string]struct {
+		columns Columns
+		says    string
+	}{
+		"a,b\n1,2\n":           {Columns{}, `line 1: the header has no column "event" for the name of the event: it has a, b`},
+		"\n\nevent\n":          {Columns{Time: "ts"}, `line 3: the header has no column "ts" for the time: it has event`},
+		"event,a,a\n":          {Columns{}, `column "a" twice`},
+		"event,\n":             {Columns{}, "column 2 has no name"},
+		"event,\xff\n":         {Columns{}, "column 2 is not valid UTF-8"},
+		"event,a\n":            {Columns{ID: "a", User: "a"}, `column "a" can't be the user as well`},
+		"event," + tooLongName: {Columns{}, "column 2: the key of a property has 101 characters"},
+	} {
+		_, err := NewReader(strings.NewReader(text), CSV, c.columns, time.Now).Next()
+		if bad := (*HeaderError)(nil); !errors.As(err, &bad) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%.20q: %v, want %s", text, err, c.says)
+		}
+	}
+	for _, c := range []Columns{{Event: "a", Name: "b"}, {TimeFormat: "%"}, {TimeFormat: "%H:%M"}, {TimeFormat: "2006-01-02"}, {Name: strings.Repeat("x", 201)}} {
+		if c.Validate() == nil {
+			t.Errorf("%+v is right", c)
+		}
+	}
+	for _, c := range []Columns{{}, {TimeFormat: "%s"}, {TimeFormat: "%d/%b/%y:%T %z"}, {TimeFormat: "%FT%T.%f"}} {
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+var tooLongName = strings.Repeat("x", store.MaxPropertyKey+1)
+
+func TestAQuoteTooMuchCostsItsLine(t *testing.T) {
+	many := strings.Repeat("fine\n", maxLine/5+10)
+	for text, want := range map[string]string{
+		"event\n\"open\nfine\nfine\n":           "2 [2]",
+		"event\n\"open\nfine\n\"fine\"\nfine\n": "3 [2]",
+		"event\nbare\"\nfine\n":                 "1 [2]",
+		"event\n\"open\n" + many:                fmt.Sprint(maxLine/5+10, " [2]"),
+		"event\n\"open\n" + strings.Repeat("x", maxLine+1) + "\nfine\nbare\"\n": "1 [2 5]",
+		"event\n\"a\n\nb\"\nshort,x\n\n\nfine\n":                                "2 [5]",
+	} {
+		events, bad := readAll(t, CSV, text)
+		lines := []int{}
+		for _, line := range bad {
+			lines = append(lines, line.Line)
+		}
+		if got := fmt.Sprint(len(events), " ", lines); got != want {
+			t.Errorf("%.40q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestFilesOfALogAreReadLikeOne(t *testing.T) {
+	r := NewReader(strings.NewReader("event,a\nx,1\n"), CSV, Columns{}, time.Now)
+	first, _ := readFrom(t, r)
+	r.Continue(strings.NewReader("event,a\nx,1\nevent,a\n"))
+	second, _ := readFrom(t, r)
+	r.Continue(strings.NewReader("x,1\nx,1,2\n"))
+	third, bad := readFrom(t, r)
+	if len(first) != 1 || len(second) != 2 || len(third) != 1 || len(bad) != 1 || bad[0].Line != 2 {
+		t.Fatalf("%v %v %v %v", first, second, third, bad)
+	}
+	if a, b, c := first[0].ID, second[0].ID, third[0].ID; a == b || b == c || a == c {
+		t.Errorf("equal rows are one event: %s, %s, %s", a, b, c)
+	}
+}
+
+func FuzzCSV(f *testing.F) {
+	for _, s := range []string{"event,a\nx,1\n", "\ufeffevent\r\n\"a\"\"\r\nb\"\r\n", "event,time,id,user\n\"x,\nx,1,,\n,\"\"\"\n", "event\n\"", "\"", "event,event\n", "event\nx\"y\n\"a\"b,\"\n\"\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := NewReader(strings.NewReader(text), CSV, Columns{}, func() time.Time { return now })
+		lines, last := strings.Count(text, "\n")+1, 0
+		for {
+			e, err := r.Next()
+			if line := (*LineError)(nil); errors.As(err, &line) {
+				if line.Line <= last || line.Line > lines {
+					t.Fatalf("%q: after line %d comes %d of %d", text, last, line.Line, lines)
+				}
+				last = line.Line
+				continue
+			}
+			if header := (*HeaderError)(nil); err == io.EOF || errors.As(err, &header) {
+				return
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			b, err := Decode(AppendLine(nil, e), true, now)
+			if err != nil || len(b.Events) != 1 || string(b.Events[0].AppendJSON(nil)) != string(e.AppendJSON(nil)) {
+				t.Fatalf("%q: %+v is no event: %+v, %v", text, e, b, err)
+			}
+		}
+	})
+}
+
+// The longest line that an event can be exported as is read again.
+func TestTheLongestEventIsReadBack(t *testing.T) {
+	e := store.Event{Name: strings.Repeat("<", store.MaxEventName), User: strings.Repeat("&", store.MaxEventName), Time: now}
+	for i := range store.MaxProperties {
+		e.Properties = append(e.Properties, store.Property{Key: fmt.Sprintf("%03d", i) + strings.Repeat(">", store.MaxPropertyKey-3), Value: store.Text(strings.Repeat("\u2028", store.MaxText))})
+	}
+	line := AppendLine(nil, e)
+	if !json.Valid(line) {
+		t.Fatal("no JSON")
+	}
+	events, bad := readAll(t, NDJSON, string(line))
+	if len(events) != 1 || len(bad) > 0 || string(AppendLine(nil, events[0])) != string(line) {
+		t.Errorf("%d bytes: %v", len(line), bad)
+	}
+}

@@ -1,0 +1,240 @@
+// Package follow reads a log that grows and is rotated, as tail -F does: by its name,
+// whichever file has it. It knows files and nothing of what they hold but lines.
+package follow
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"pulseboard/store/ingest"
+)
+
+const (
+	// pollEvery is how often a log is looked at when the system says nothing of it, as on
+	// network file systems.
+	pollEvery = 500 * time.Millisecond
+	// maxLine is how much of a line is waited for. A Reader takes none that long.
+	maxLine = 4 << 20
+	// markBytes is how many bytes before the place that was read up to are remembered, to
+	// see that others stand there now.
+	markBytes = 64
+	// openPatience is how long a file that took the place of another may refuse to be
+	// opened: who rotates a log gives it to its readers a moment after making it.
+	openPatience = 10 * time.Second
+)
+
+// Log is a log that is followed. It gives its files one after the other, each from its
+// beginning: Read ends with io.EOF where a file is over, for another has its name or it was
+// cut to its beginning, and Next goes on with the one after it. It belongs to one
+// goroutine.
+//
+// Only whole lines are given. A file is over as soon as its successor has something in it
+// and there is nothing more in itself. What is written to it later is not seen, nor what
+// is cut off before it was read.
+type Log struct {
+	ctx     context.Context
+	path    string
+	watcher *fsnotify.Watcher // nil when only polling is possible
+
+	file   *os.File
+	offset int64  // how far file was read
+	mark   []byte // what stands before offset
+	buffer []byte // what was read and not given
+	whole  int    // bytes of buffer that may be given
+	files  int    // that were opened
+	over   bool   // file is
+}
+
+// Open follows the log with a name. It need not exist yet. Reading ends with the ctx, and
+// gives its error.
+func Open(ctx context.Context, path string) *Log {
+	l := &Log{ctx: ctx, path: path}
+	if watcher, err := fsnotify.NewWatcher(); err == nil {
+		if l.watcher = watcher; watcher.Add(filepath.Dir(path)) != nil {
+			watcher.Close()
+			l.watcher = nil
+		}
+	}
+	return l
+}
+
+// Close lets go of the file.
+func (l *Log) Close() {
+	if l.watcher != nil {
+		l.watcher.Close()
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// Unfinished is how many bytes a file that is over has after its last whole line.
+func (l *Log) Unfinished() int { return len(l.buffer) }
+
+// Next goes on with the next file, and waits for it to exist.
+func (l *Log) Next() error {
+	since := time.Now()
+	for {
+		file, err := openLog(l.path)
+		if err == nil {
+			if l.file != nil {
+				l.file.Close()
+			}
+			l.file, l.offset, l.mark, l.buffer, l.whole, l.over = file, 0, nil, nil, 0, false
+			l.files++
+			return nil
+		}
+		rotated := l.files > 0 && errors.Is(err, fs.ErrPermission) && time.Since(since) < openPatience
+		if !errors.Is(err, fs.ErrNotExist) && !rotated {
+			return err
+		}
+		if err := l.wait(); err != nil {
+			return err
+		}
+	}
+}
+
+func openLog(path string) (*os.File, error) {
+	info, err := os.Stat(path) // before opening, which may wait for a pipe's other end
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file: only files can be followed", path)
+	}
+	return os.Open(path)
+}
+
+// Read gives whole lines of the file, as soon as they are there.
+func (l *Log) Read(p []byte) (int, error) {
+	if l.file == nil {
+		if err := l.Next(); err != nil {
+			return 0, err
+		}
+	}
+	for l.whole == 0 {
+		if l.over {
+			return 0, io.EOF
+		}
+		var err error
+		if l.over, err = l.cut(); err != nil {
+			return 0, err
+		}
+		if l.over {
+			continue
+		}
+		some, err := l.fill()
+		if err != nil {
+			return 0, err
+		}
+		if some {
+			continue
+		}
+		replaced, err := l.replaced()
+		if err != nil {
+			return 0, err
+		}
+		if replaced {
+			l.over = true
+			for some = true; some && err == nil; { // what came before its successor did
+				some, err = l.fill()
+			}
+			if err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if err := l.wait(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, l.buffer[:l.whole])
+	l.buffer, l.whole = l.buffer[n:], l.whole-n
+	return n, nil
+}
+
+// fill reads what the file has more, some of it if that is much, and says whether it has.
+func (l *Log) fill() (bool, error) {
+	const most = 64 << 10
+	old := len(l.buffer)
+	grown := append(l.buffer, make([]byte, most)...)
+	n, err := l.file.ReadAt(grown[old:], l.offset)
+	l.buffer = grown[:old+n]
+	if err != nil && !errors.Is(err, io.EOF) || n == 0 {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return false, err
+	}
+	if name, packed := ingest.Packed(l.buffer); packed && l.offset == 0 {
+		return false, fmt.Errorf("%s is compressed by %s: only plain files can be followed", l.path, name)
+	}
+	l.offset += int64(n)
+	l.mark = append(l.mark, l.buffer[old:]...)
+	l.mark = bytes.Clone(l.mark[max(0, len(l.mark)-markBytes):])
+	if end := bytes.LastIndexByte(l.buffer[old:], '\n'); end >= 0 {
+		l.whole = old + end + 1
+	} else if len(l.buffer) > maxLine {
+		l.whole = len(l.buffer)
+	}
+	return true, nil
+}
+
+// cut says whether the file is another than it was read up to here: it is shorter, or
+// something else stands there. So it is when a log is copied and then truncated.
+func (l *Log) cut() (bool, error) {
+	info, err := l.file.Stat()
+	if err != nil || info.Size() < l.offset {
+		return err == nil, err
+	}
+	was := make([]byte, len(l.mark))
+	if _, err := l.file.ReadAt(was, l.offset-int64(len(was))); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return !bytes.Equal(was, l.mark), nil
+}
+
+// replaced says whether another file has the log's name now, and something in it. While
+// that is empty, who writes may still hold the one before.
+func (l *Log) replaced() (bool, error) {
+	named, err := os.Stat(l.path)
+	if err != nil || named.Size() == 0 {
+		return false, nil // it will have a successor, or a readable one
+	}
+	info, err := l.file.Stat()
+	return err == nil && !os.SameFile(named, info), err
+}
+
+// wait waits until something may have happened to the log. The error is that of the ctx.
+func (l *Log) wait() error {
+	poll := time.NewTimer(pollEvery)
+	defer poll.Stop()
+	var events <-chan fsnotify.Event
+	var errs <-chan error
+	if l.watcher != nil {
+		events, errs = l.watcher.Events, l.watcher.Errors
+	}
+	for {
+		select {
+		case <-l.ctx.Done():
+			return l.ctx.Err()
+		case <-poll.C:
+			return nil
+		case event := <-events:
+			if filepath.Base(event.Name) == filepath.Base(l.path) {
+				return nil
+			}
+		case <-errs: // such as too many events: look
+			return nil
+		}
+	}
+}
