@@ -125,18 +125,11 @@ func (l *Log) Read(p []byte) (int, error) {
 		if l.over {
 			return 0, io.EOF
 		}
-		var err error
-		if l.over, err = l.cut(); err != nil {
-			return 0, err
-		}
-		if l.over {
-			continue
-		}
 		some, err := l.fill()
 		if err != nil {
 			return 0, err
 		}
-		if some {
+		if some || l.over {
 			continue
 		}
 		replaced, err := l.replaced()
@@ -144,16 +137,14 @@ func (l *Log) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if replaced {
-			l.over = true
 			for some = true; some && err == nil; { // what came before its successor did
 				some, err = l.fill()
 			}
-			if err != nil {
-				return 0, err
-			}
-			continue
+			l.over = true
+		} else {
+			err = l.wait()
 		}
-		if err := l.wait(); err != nil {
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -163,44 +154,32 @@ func (l *Log) Read(p []byte) (int, error) {
 }
 
 // fill reads what the file has more, some of it if that is much, and says whether it has.
-func (l *Log) fill() (bool, error) {
-	const most = 64 << 10
-	old := len(l.buffer)
-	grown := append(l.buffer, make([]byte, most)...)
-	n, err := l.file.ReadAt(grown[old:], l.offset)
-	l.buffer = grown[:old+n]
-	if err != nil && !errors.Is(err, io.EOF) || n == 0 {
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
+// The file is over when it is another than it was read up to here: it is shorter, or
+// something else stands before. So it is when a log is copied and then cut. What stands
+// before is read with what is new, for the file may be cut at any moment.
+func (l *Log) fill() (some bool, err error) {
+	read := make([]byte, 64<<10)
+	n, err := l.file.ReadAt(read, l.offset-int64(len(l.mark)))
+	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	if name, packed := ingest.Packed(l.buffer); packed && l.offset == 0 {
+	if read = read[:n]; !bytes.HasPrefix(read, l.mark) {
+		l.over = true
+		return false, nil
+	}
+	added := read[len(l.mark):]
+	if name, packed := ingest.Packed(added); packed && l.offset == 0 {
 		return false, fmt.Errorf("%s is compressed by %s: only plain files can be followed", l.path, name)
 	}
-	l.offset += int64(n)
-	l.mark = append(l.mark, l.buffer[old:]...)
-	l.mark = bytes.Clone(l.mark[max(0, len(l.mark)-markBytes):])
-	if end := bytes.LastIndexByte(l.buffer[old:], '\n'); end >= 0 {
-		l.whole = old + end + 1
+	l.offset += int64(len(added))
+	l.mark = bytes.Clone(read[max(0, len(read)-markBytes):])
+	l.buffer = append(l.buffer, added...)
+	if end := bytes.LastIndexByte(added, '\n'); end >= 0 {
+		l.whole = len(l.buffer) - len(added) + end + 1
 	} else if len(l.buffer) > maxLine {
 		l.whole = len(l.buffer)
 	}
-	return true, nil
-}
-
-// cut says whether the file is another than it was read up to here: it is shorter, or
-// something else stands there. So it is when a log is copied and then truncated.
-func (l *Log) cut() (bool, error) {
-	info, err := l.file.Stat()
-	if err != nil || info.Size() < l.offset {
-		return err == nil, err
-	}
-	was := make([]byte, len(l.mark))
-	if _, err := l.file.ReadAt(was, l.offset-int64(len(was))); err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	return !bytes.Equal(was, l.mark), nil
+	return len(added) > 0, nil
 }
 
 // replaced says whether another file has the log's name now, and something in it. While
