@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,5 +234,198 @@ func TestAFollowedLogFeedsALiveBoardOverRotationsAndRestarts(t *testing.T) {
 	counts(8)
 	if got := f.stop(os.Interrupt); got != "accepted 1\nduplicate 2\nrejected 0" {
 		t.Errorf("the summary after a restart: %q", got)
+	}
+}
+
+// allBoard has every measure, with filters and groups.
+const allBoard = `
+id: all
+title: All
+range: now-800d
+variables:
+  - {name: text, property: text}
+widgets:
+  - {key: count, kind: stat, measure: count}
+  - {key: by_event, kind: table, measure: count, by: event, limit: 100}
+  - {key: by_user, kind: bars, measure: count, by: user, limit: 100}
+  - {key: by_text, kind: bars, measure: count, by: text, limit: 100}
+  - {key: by_mixed, kind: table, measure: count, by: mixed, limit: 100}
+  - {key: series, kind: line, measure: count, by: mixed}
+  - {key: users, kind: stat, measure: uniques}
+  - {key: users_line, kind: line, measure: uniques}
+  - {key: sum, kind: stat, measure: sum, property: number}
+  - {key: avg, kind: line, measure: avg, property: number}
+  - {key: min, kind: stat, measure: min, property: number}
+  - {key: max, kind: stat, measure: max, property: number}
+  - {key: p50, kind: stat, measure: p50, property: small}
+  - {key: p90, kind: line, measure: p90, property: small}
+  - {key: p99, kind: bars, measure: p99, property: small, by: event}
+  - {key: ratio, kind: gauge, measure: ratio, where: ["small > 3"], of: ["mixed != true"]}
+  - {key: missing, kind: stat, measure: count, where: ["nothing != x"]}
+  - {key: nested, kind: stat, measure: count, where: ['nested contains "k"']}
+  - {key: rate, kind: line, measure: rate, per: 1h, event: visit}
+  - {key: formula, kind: stat, measure: formula, formula: "100 * count / users"}
+`
+
+// snapshot is what a user sees of a board.
+func (s *site) snapshot(email, board string) string {
+	s.t.Helper()
+	response, err := s.signIn(email).Get(s.url + "/api/dashboards/" + board + "/snapshot")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var snapshot struct{ Readings json.RawMessage }
+	if err := json.NewDecoder(response.Body).Decode(&snapshot); err != nil || response.StatusCode != 200 {
+		s.t.Fatalf("%s: %v", response.Status, err)
+	}
+	return string(snapshot.Readings)
+}
+
+// anyEvents makes events of all kinds.
+func anyEvents(random *rand.Rand, batch, n int) (events []map[string]any) {
+	pick := func(of ...any) any { return of[random.IntN(len(of))] }
+	for i := range n {
+		e := map[string]any{"event": pick("visit", "visit", "Kauf – ☕", "a,\"b\"", "<&>\u2028", strings.Repeat("ü", 200))}
+		for key, value := range map[string]any{
+			"id":   pick(nil, fmt.Sprint(batch, "-", i), fmt.Sprint("☕ ", batch, "\"", i)),
+			"user": pick(nil, fmt.Sprint("u", random.IntN(30)), "Zoë", "\U0001f600"),
+			"time": pick(nil, time.Now().UnixMilli()-random.Int64N(700*86_400_000), float64(time.Now().Unix())+0.123456, "2026-02-09T15:12:00.123456Z", "2026-02-09T15:12:00+01:00"),
+		} {
+			if value != nil {
+				e[key] = value
+			}
+		}
+		properties := map[string]any{}
+		for key, value := range map[string]any{
+			"number":   pick(nil, 0, -1.5, 0.1, 1e200, -1e200, 5e-324, 1e-7, 1e21, 9007199254740993, random.NormFloat64()),
+			"small":    pick(nil, random.IntN(10), random.Float64()),
+			"text":     pick(nil, "", "007", "12", "true", "null", "two\nlines", "tab\t", "\\\"", "\U0001f600", strings.Repeat("\u2028", 2000)),
+			"mixed":    pick(nil, true, false, "true", 1, "1", 1.0),
+			"nested":   pick(nil, map[string]any{"k": []any{1, nil, "x"}}, []any{}, []any{map[string]any{}}),
+			"key ü.\"": pick(nil, 1),
+		} {
+			if value != nil {
+				properties[key] = value
+			}
+		}
+		if random.IntN(3) == 0 {
+			properties["nothing"] = nil
+		}
+		if len(properties) > 0 || random.IntN(2) == 0 {
+			e["properties"] = properties
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func TestWhatIsExportedAndImportedReadsTheSame(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.tenant("copy", "bob@example.com")
+	for _, tenant := range []string{"acme", "copy"} {
+		s.command(allBoard, "dashboard", "apply", "--tenant", tenant, "-")
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for batch := range 20 {
+		events := anyEvents(random, batch, 1+random.IntN(100))
+		s.post(events...)
+	}
+	s.post(signup(), signup()) // equal, of one moment, and without ids
+	s.command(strings.Repeat(`1.2.3.4 - - [17/May/2025:10:05:03 +0000] "GET /a HTTP/1.1" 200 12`+"\n", 3), "import", "--tenant", "acme", "--format", "common")
+
+	exported := s.command("", "export", "events", "--tenant", "acme")
+	lines := strings.Count(exported, "\n") + 1
+	if out := s.command(exported, "import", "--tenant", "copy", "--format", "ndjson"); out != fmt.Sprintf("accepted %d\nduplicate 0\nrejected 0", lines) {
+		t.Errorf("importing %d events: %s", lines, out)
+	}
+	s.eventually("the copy is seen", func() bool { return s.snapshot("bob@example.com", "all") == s.snapshot(email, "all") })
+	if readings := s.snapshot(email, "all"); !strings.Contains(readings, fmt.Sprintf(`"count":%d`, lines)) {
+		t.Errorf("%d lines are %s", lines, readings)
+	}
+	if again := s.command("", "export", "events", "--tenant", "copy"); again != exported {
+		t.Error("the copy is exported otherwise")
+	}
+	if out := s.command(exported, "import", "--tenant", "copy", "--format", "ndjson"); out != fmt.Sprintf("accepted 0\nduplicate %d\nrejected 0", lines) {
+		t.Errorf("the second time: %s", out)
+	}
+}
+
+func TestExportKeepsToItsFlags(t *testing.T) {
+	t.Parallel()
+	s := &site{t: t, dir: t.TempDir()}
+	s.command("", "tenant", "create", "acme")
+	s.command("", "tenant", "create", "other")
+	s.command(`{"event":"other","id":"1"}`, "import", "--tenant", "other", "--format", "ndjson")
+	if out, stderr, code := s.try("", "export", "events", "--tenant", "acme"); out != "" || stderr != "" || code != 0 {
+		t.Errorf("without events: exit %d, %q, %q", code, out, stderr)
+	}
+	now := time.Now()
+	var events string
+	for i, ago := range []time.Duration{0, 3 * time.Hour, time.Hour, 2 * time.Hour, 0} {
+		events += fmt.Sprintf(`{"event":"%s","id":"%d","time":%d}`+"\n", []string{"a", "b,c", "d"}[i%3], i, now.Add(-ago).UnixMilli())
+	}
+	s.command(events, "import", "--tenant", "acme", "--format", "ndjson")
+	at := func(ago time.Duration) string { return now.Add(-ago).UTC().Format(time.RFC3339Nano) }
+	for args, want := range map[string]string{
+		"":                             "[0 1 2 3 4]",
+		"--from now-150m":              "[0 2 3 4]",
+		"--from now-150m --to now-90m": "[3]",
+		"--to " + at(2*time.Hour):      "[1]",
+		"--from " + at(2*time.Hour) + " --to " + at(time.Hour-time.Millisecond): "[2 3]",
+		"--name a":            "[0 3]",
+		"--name b,c --name d": "[1 2 4]",
+		"--name none":         "[]",
+	} {
+		ids := []string{}
+		for _, line := range strings.Split(s.command("", append([]string{"export", "events", "--tenant", "acme"}, strings.Fields(args)...)...), "\n") {
+			var e struct{ ID string }
+			if _ = json.Unmarshal([]byte(line), &e); e.ID != "" {
+				ids = append(ids, e.ID)
+			}
+		}
+		if got := fmt.Sprint(ids); got != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "events.ndjson")
+	if out := s.command("", "export", "events", "--tenant", "acme", "--output", file); out != "" {
+		t.Errorf("beside the file it prints %q", out)
+	}
+	written, err := os.ReadFile(file)
+	if err != nil || strings.TrimSpace(string(written)) != s.command("", "export", "events", "--tenant", "acme") {
+		t.Errorf("the file: %.200s, %v", written, err)
+	}
+	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %s", info.Mode())
+	}
+}
+
+func TestExportEndsQuietlyWhenNobodyReadsOn(t *testing.T) {
+	t.Parallel()
+	s := &site{t: t, dir: t.TempDir()}
+	s.command("", "tenant", "create", "acme")
+	s.command(strings.Repeat(`{"event":"visit"}`+"\n", 50_000), "import", "--tenant", "acme", "--format", "ndjson")
+	cmd := exec.Command(binary, "export", "events", "--tenant", "acme", "--data", s.dir)
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, `{"event":"visit","id":"`) {
+		t.Errorf("%q, %v", line, err)
+	}
+	out.Close()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || stderr.String() != "" {
+		t.Errorf("exit %d, %q", code, stderr.String())
 	}
 }
