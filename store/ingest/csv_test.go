@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"pulseboard/store"
@@ -109,6 +110,17 @@ func TestAQuoteTooMuchCostsItsLine(t *testing.T) {
 	}
 }
 
+// A quote that stays open must not draw a whole file into memory.
+func TestAQuoteIsNotWaitedForWithoutEnd(t *testing.T) {
+	r := NewReader(io.MultiReader(strings.NewReader("event\n\"open\n"+strings.Repeat("fine\n", maxLine/5+1)), iotest.ErrReader(errors.New("too far"))), CSV, Columns{}, time.Now)
+	if _, err := r.Next(); err == nil || err.Error() != "line 2: a quote that this row opens is not closed" {
+		t.Errorf("%v", err)
+	}
+	if e, err := r.Next(); err != nil || e.Name != "fine" {
+		t.Errorf("the row after it: %+v, %v", e, err)
+	}
+}
+
 func TestFilesOfALogAreReadLikeOne(t *testing.T) {
 	r := NewReader(strings.NewReader("event,a\nx,1\n"), CSV, Columns{}, time.Now)
 	first, _ := readFrom(t, r)
@@ -168,4 +180,20 @@ func TestTheLongestEventIsReadBack(t *testing.T) {
 	if len(events) != 1 || len(bad) > 0 || string(AppendLine(nil, events[0])) != string(line) {
 		t.Errorf("%d bytes: %v", len(line), bad)
 	}
+}
+
+func BenchmarkDecodeCSV(b *testing.B) {
+	rows := "event,id,time,user,path,status,duration_ms\n" + strings.Repeat("request,a1,2026-02-09T15:12:00.5Z,u7,/,200,12.5\n", 1000)
+	b.SetBytes(int64(len(rows)))
+	for b.Loop() {
+		r := NewReader(strings.NewReader(rows), CSV, Columns{}, time.Now)
+		for {
+			if _, err := r.Next(); err == io.EOF {
+				break
+			} else if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "events/s")
 }

@@ -167,7 +167,16 @@ func TestFollowingEndsWhenItIsTold(t *testing.T) {
 	}
 }
 
-func TestALineWithoutEndIsGivenAtLast(t *testing.T) {
-	f := follow(t, strings.Repeat("x", maxLine+100_000)+"\ny\n", false)
-	f.wants("xxx", "y")
+func TestALineWithoutEndIsNotHeldForever(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(strings.Repeat("x", maxLine+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	log := Open(ctx, path)
+	defer log.Close()
+	if n, err := io.ReadFull(log, make([]byte, maxLine)); err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }
