@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -133,6 +134,9 @@ func decodeLooseTime(d *jsontext.Decoder, now time.Time) (time.Time, *fault) {
 }
 
 func parseLooseTime(text string, now time.Time) (time.Time, *fault) {
+	if strings.ContainsAny(text, "Zz+") && strings.ContainsAny(text, "Tt") { // most times by far
+		return parseTime(text, now)
+	}
 	for _, form := range looseTimes {
 		if at, err := time.Parse(form, text); err == nil {
 			return checkTime(at, now)
