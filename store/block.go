@@ -165,6 +165,16 @@ func (r *blockReader) uvarint() uint64 {
 	return n
 }
 
+// smallUvarint is uvarint for numbers that mostly take a byte.
+func (r *blockReader) smallUvarint() uint64 {
+	if len(r.rest) > 0 && r.rest[0] < 0x80 {
+		n := r.rest[0]
+		r.rest = r.rest[1:]
+		return uint64(n)
+	}
+	return r.uvarint()
+}
+
 // length reads how many things of at least size bytes each follow.
 func (r *blockReader) length(size int) int {
 	n := r.uvarint()

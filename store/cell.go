@@ -58,15 +58,34 @@ func (c *cell) widen(low, high float64) {
 }
 
 func (c *cell) merge(o *cell) {
+	c.mergeButValues(o)
+	c.values.merge(&o.values)
+}
+
+func (c *cell) mergeButValues(o *cell) {
 	c.count += o.count
 	c.of += o.of
 	if o.numbers > 0 {
 		c.widen(o.min, o.max)
 		c.numbers += o.numbers
 		c.sum.merge(o.sum)
-		c.values.merge(&o.values)
 	}
 	c.users.merge(&o.users)
+}
+
+// mergeCells gives all events of some cells, which stay as they are. counts is reused
+// from call to call.
+func mergeCells(all []*cell, counts *[]int64) *cell {
+	c := &cell{}
+	var values []*distribution
+	for _, o := range all {
+		c.mergeButValues(o)
+		if o.numbers > 0 {
+			values = append(values, &o.values)
+		}
+	}
+	c.values = mergeDistributions(values, counts)
+	return c
 }
 
 // number reads the cell of so many seconds. A nil cell reads like one of no events.

@@ -153,6 +153,43 @@ func (d *distribution) merge(o *distribution) {
 	}
 }
 
+// mergeDistributions gives the numbers of some distributions, which stay as they are.
+// counts is reused from call to call; it is as long as there are bins.
+func mergeDistributions(all []*distribution, counts *[]int64) (d distribution) {
+	first, last, bins := int32(math.MaxInt32), int32(math.MinInt32), 0
+	for _, o := range all {
+		if o.settle(); o.binned {
+			first, last, bins = min(first, o.bins[0].key), max(last, o.bins[len(o.bins)-1].key), bins+len(o.bins)
+		}
+	}
+	span := int(last) - int(first) + 1
+	if bins == 0 || span > 4*bins {
+		for _, o := range all {
+			d.merge(o)
+		}
+		return d
+	}
+	*counts = slices.Grow((*counts)[:0], span)[:span]
+	clear(*counts)
+	var few distribution
+	for _, o := range all {
+		for _, b := range o.bins {
+			(*counts)[b.key-first] += b.count
+		}
+		for _, f := range o.values {
+			few.add(f)
+		}
+	}
+	d.binned, d.bins = true, make([]bin, 0, min(span, bins))
+	for i, n := range *counts {
+		if n > 0 {
+			d.bins = append(d.bins, bin{first + int32(i), n})
+		}
+	}
+	d.merge(&few)
+	return d
+}
+
 // percentile gives the nearest-rank percentile: the smallest value that at
 // least p in 100 values do not exceed. There must be values.
 func (d *distribution) percentile(p int) float64 {
@@ -205,7 +242,7 @@ func (d *distribution) read(r *blockReader) {
 		d.binned, d.bins = true, make([]bin, 0, n)
 		key := int64(-lastBin - 1)
 		for range n {
-			step, count := r.uvarint(), r.uvarint()
+			step, count := r.smallUvarint(), r.smallUvarint()
 			if step == 0 || step > 2*lastBin+1 || key+int64(step) > lastBin || count == 0 || count > math.MaxInt32*1_000_000 {
 				r.fail(errors.New("a bin has no bounds"))
 			}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 )
 
@@ -24,6 +25,22 @@ func (gs groups) merge(o groups) {
 	for name, c := range o {
 		gs.cell(name).merge(c)
 	}
+}
+
+// mergeSteps gives the cells of some steps, which stay as they are.
+func mergeSteps(steps iter.Seq[groups]) groups {
+	cells := map[string][]*cell{}
+	for gs := range steps {
+		for name, c := range gs {
+			cells[name] = append(cells[name], c)
+		}
+	}
+	all := make(groups, len(cells))
+	var counts []int64
+	for name, some := range cells {
+		all[name] = mergeCells(some, &counts)
+	}
+	return all
 }
 
 func (gs groups) limit(n int) {

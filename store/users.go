@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/axiomhq/hyperloglog"
@@ -123,14 +124,16 @@ func (s *userSet) size() (n int, about bool) {
 // isEmpty says whether there are no users.
 func (s *userSet) isEmpty() bool { return s.sketch == nil && len(s.sorted)+len(s.hashes) == 0 }
 
-// append writes the set: 0 and the sorted hashes, or 1 and the sketch.
+// append writes the set: 0 and the sorted hashes, or 1, what the sketch says, which takes
+// long to find out, and the sketch.
 func (s *userSet) append(b []byte) []byte {
 	if s.sketch != nil {
 		sketch, err := s.sketch.MarshalBinary()
 		if err != nil {
 			panic(err) // a sketch in memory can be written
 		}
-		return appendBytes(append(b, 1), sketch)
+		n, _ := s.size()
+		return appendBytes(binary.AppendUvarint(append(b, 1), uint64(n)), sketch)
 	}
 	sorted := s.sorted
 	if s.hashes != nil {
@@ -158,7 +161,7 @@ func (s *userSet) read(r *blockReader) {
 			s.toSketch()
 		}
 	case 1:
-		s.sketch = &hyperloglog.Sketch{}
+		s.sketch, s.estimate = &hyperloglog.Sketch{}, int(r.uvarint()&math.MaxInt32)
 		if err := s.sketch.UnmarshalBinary(r.bytes()); err != nil {
 			r.fail(err)
 			s.sketch = nil

@@ -179,10 +179,10 @@ func (w *widgetFold) points(window Window, group string) []Point {
 func (w *widgetFold) total(window Window) groups {
 	total := w.totals[window]
 	if total == nil {
-		total = groups{}
-		for step := window.From; step < window.To; step += window.Step {
-			total.merge(w.steps[step])
-		}
+		total = mergeSteps(func(yield func(groups) bool) {
+			for step := window.From; step < window.To && yield(w.steps[step]); step += window.Step {
+			}
+		})
 		if w.totals == nil {
 			w.totals = map[Window]groups{}
 		}
