@@ -28,10 +28,10 @@ const (
 	// sealIDs is how many ids become a run.
 	sealIDs = 1 << 15
 	// maxFilterIDs bounds the ids of the runs whose filters are in memory, which take
-	// filterBits for each; with filterHashes of them one id in some 300 that a run does not
+	// filterBits for each; with filterHashes of them one id in some 1,700 that a run does not
 	// have looks as if it had.
-	maxFilterIDs = 1 << 25
-	filterBits   = 12
+	maxFilterIDs = 1 << 24
+	filterBits   = 16
 	filterHashes = 8
 )
 

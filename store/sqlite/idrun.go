@@ -16,7 +16,7 @@ import (
 
 const (
 	// pageIDs is how many ids a page of a run has, about.
-	pageIDs = 2_000
+	pageIDs = 500
 	// mergeRunsOf runs of about a size become one; those of runSizes-1 merges stay as
 	// they are.
 	mergeRunsOf = 4

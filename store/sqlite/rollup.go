@@ -25,11 +25,11 @@ import (
 
 const (
 	// bite is how far rollups follow at a time, in seqs of events.
-	bite = 20_000
+	bite = 40_000
 	// followAfter is how many events rollups may be behind before they follow, so
 	// that a step is written for many events at once; followEvery is how long they
 	// may be.
-	followAfter = 5_000
+	followAfter = 20_000
 	followEvery = 5 * time.Second
 )
 
@@ -222,9 +222,15 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 	if err != nil || upto == from {
 		return 0, err
 	}
+	grown := make([]grownRollup, len(rows))
+	for i, row := range rows {
+		if grown[i], err = s.growRollup(ctx, row, folds[i]); err != nil {
+			return 0, err
+		}
+	}
 	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		for i, row := range rows {
-			if err := followRollup(ctx, tx, row, upto, folds[i]); err != nil {
+		for _, g := range grown {
+			if err := g.write(ctx, tx, upto); err != nil {
 				return err
 			}
 		}
@@ -270,32 +276,59 @@ func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store
 	return head, upto, err
 }
 
-// followRollup writes what a bite adds to a rollup.
-func followRollup(ctx context.Context, tx *sqlx.Tx, row rollupRow, upto store.EventSeq, fold *store.RollupFold) error {
-	moved, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = ? WHERE id = ? AND upto = ?`, upto, row.ID, row.Upto)
-	if err != nil {
-		return err
-	}
-	if n, err := moved.RowsAffected(); err != nil || n == 0 {
-		return err // another process has done it, or the rollup is gone
-	}
+// grownRollup is a rollup with the steps that a bite adds to.
+type grownRollup struct {
+	rollupRow
+	steps []grownStep
+}
+
+type grownStep struct {
+	tier, start int64
+	block       []byte
+}
+
+// growRollup adds a bite to the steps of a rollup. It does so before the transaction that
+// writes them, for others wait for that; if another process has added to the rollup
+// meanwhile, its upto has changed and nothing of this is written.
+func (s *Store) growRollup(ctx context.Context, row rollupRow, fold *store.RollupFold) (g grownRollup, err error) {
+	g.rollupRow = row
 	for step := range fold.Steps() {
 		var kept []byte
-		err := tx.GetContext(ctx, &kept, `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, row.ID, step.Tier, step.Start)
+		err := s.reader.GetContext(ctx, &kept, `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, row.ID, step.Tier, step.Start)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
+			return g, err
 		}
 		block, wide, err := step.Merge(kept)
 		if err != nil {
-			return fmt.Errorf("rollup %d: %w", row.ID, err)
+			return g, fmt.Errorf("rollup %d: %w", row.ID, err)
 		}
 		if wide {
-			_, err := tx.ExecContext(ctx, `UPDATE rollups SET wide = 1 WHERE id = ?`, row.ID)
-			return err
+			g.Wide = true
+			return g, nil
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO rollup_steps (rollup_id, tier, start, cells, changed) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET cells = excluded.cells, changed = excluded.changed`, row.ID, step.Tier, step.Start, block, daysOf(time.Now()))
-		if err != nil {
+		g.steps = append(g.steps, grownStep{step.Tier, step.Start, block})
+	}
+	return g, nil
+}
+
+// write writes the steps, after which the rollup counts the events up to a seq.
+func (g grownRollup) write(ctx context.Context, tx *sqlx.Tx, upto store.EventSeq) error {
+	moved, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = ?, wide = ? WHERE id = ? AND upto = ?`, upto, g.Wide, g.ID, g.Upto)
+	if err != nil {
+		return err
+	}
+	if n, err := moved.RowsAffected(); err != nil || n == 0 || g.Wide {
+		return err // another process has done it, or the rollup is gone
+	}
+	insert, err := tx.PreparexContext(ctx, `INSERT INTO rollup_steps (rollup_id, tier, start, cells, changed) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET cells = excluded.cells, changed = excluded.changed`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	today := daysOf(time.Now())
+	for _, step := range g.steps {
+		if _, err := insert.ExecContext(ctx, g.ID, step.tier, step.start, step.block, today); err != nil {
 			return err
 		}
 	}

@@ -132,7 +132,7 @@ func TestRollupsFollowInBitesAndAreDroppedWhenUnused(t *testing.T) {
 	for i := range batch {
 		batch[i] = store.Event{Name: "a", Time: noon.Add(-time.Duration(i) * time.Minute)}
 	}
-	const events = 50_000
+	const events = 2*bite + 10_000
 	for range events / len(batch) {
 		record(t, s, tenant, noon, batch...)
 	}
