@@ -165,14 +165,14 @@ func (r *blockReader) uvarint() uint64 {
 	return n
 }
 
-// smallUvarint is uvarint for numbers that mostly take a byte.
-func (r *blockReader) smallUvarint() uint64 {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 {
-		n := r.rest[0]
-		r.rest = r.rest[1:]
-		return uint64(n)
+// twoUvarints reads two numbers, which mostly take a byte each.
+func (r *blockReader) twoUvarints() (a, b uint64) {
+	if len(r.rest) > 1 && (r.rest[0]|r.rest[1]) < 0x80 {
+		a, b = uint64(r.rest[0]), uint64(r.rest[1])
+		r.rest = r.rest[2:]
+		return a, b
 	}
-	return r.uvarint()
+	return r.uvarint(), r.uvarint()
 }
 
 // length reads how many things of at least size bytes each follow.

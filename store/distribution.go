@@ -239,18 +239,18 @@ func (d *distribution) read(r *blockReader) {
 		}
 	case 1:
 		n := r.length(2)
-		d.binned, d.bins = true, make([]bin, 0, n)
+		d.binned, d.bins = true, make([]bin, n)
 		key := int64(-lastBin - 1)
-		for range n {
-			step, count := r.smallUvarint(), r.smallUvarint()
-			if step == 0 || step > 2*lastBin+1 || key+int64(step) > lastBin || count == 0 || count > math.MaxInt32*1_000_000 {
+		for i := range d.bins {
+			step, count := r.twoUvarints()
+			if step-1 > 2*lastBin || key+int64(step) > lastBin || count-1 >= math.MaxInt32*1_000_000 {
 				r.fail(errors.New("a bin has no bounds"))
 			}
 			if r.err != nil {
 				return
 			}
 			key += int64(step)
-			d.bins = append(d.bins, bin{int32(key), int64(count)})
+			d.bins[i] = bin{int32(key), int64(count)}
 		}
 		if n == 0 {
 			r.fail(errors.New("no bins"))
