@@ -132,3 +132,32 @@ func TestWhatAKilledMergeLeftIsTidiedUp(t *testing.T) {
 		t.Errorf("%d runs of %d pages are left of those that are old", len(runs), pages)
 	}
 }
+
+// A batch that is refused when its ids are written is taken later.
+func TestIdsThatCouldNotBeWrittenAreNotKnown(t *testing.T) {
+	s := newStore(t)
+	s.ids.seal = 500
+	acme := newTenant(t, s, "acme")
+	record(t, s, acme, noon, event("order", "before", noon))
+	var batch []store.Event
+	for i := range 10_000 {
+		batch = append(batch, event("order", fmt.Sprint("a", i), noon))
+	}
+	var pages int
+	if err := s.writer.Get(&pages, `PRAGMA page_count`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+20)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(t.Context(), acme, batch, noon); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("a full disk: error %v", err)
+	}
+	if _, err := s.writer.Exec(`PRAGMA max_page_count = 1000000`); err != nil {
+		t.Fatal(err)
+	}
+	sent := append(batch[:10:10], event("order", "before", noon))
+	if got := record(t, s, acme, noon, sent...); slices.Index(got, true) != 10 {
+		t.Errorf("duplicates %v", got)
+	}
+}
