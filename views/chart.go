@@ -110,11 +110,18 @@ func bounds(series ...[]store.Point) (low, high float64, any bool) {
 	return low, high, any
 }
 
+// flattest is the part of its numbers that a spark shows at least: what differs less
+// is noise and is drawn as a nearly flat line.
+const flattest = 0.05
+
 // sparkScale fills the height with what there is.
 func sparkScale(series ...[]store.Point) scale {
 	low, high, _ := bounds(series...)
 	if low == high {
 		return scale{low - 1, low + 9}
+	}
+	if missing := flattest*math.Max(math.Abs(low), math.Abs(high)) - (high - low); missing > 0 {
+		low, high = low-missing/2, high+missing/2
 	}
 	return scale{low, high + (high-low)*0.05}
 }

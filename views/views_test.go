@@ -158,6 +158,16 @@ func TestTicksAreRoundAndCoverWhatIsDrawn(t *testing.T) {
 	}
 }
 
+func TestASparkOfNearlyEqualNumbersIsNearlyFlat(t *testing.T) {
+	s := sparkScale(points(83_333, 83_334, 83_333))
+	if part := 1 / (s.high - s.low); part > 0.001 {
+		t.Errorf("a difference of 1 takes %v of the height", part)
+	}
+	if s := sparkScale(points(10, 20)); s.low != 10 || s.high > 21 {
+		t.Errorf("from 10 to 20 the scale is %v", s)
+	}
+}
+
 func TestAPathBreaksAtAGapAndKeepsALonePointVisible(t *testing.T) {
 	ps := points(0, 10, 10, 5)
 	ps[2].Number = store.Number{}
