@@ -6,12 +6,19 @@
 // have the same file open: the server and commands beside it. Within a process
 // one connection writes, one transaction after the other, and a few read; each read
 // sees the last commit before it began and waits for no writer. Events that arrive
-// together share a transaction, and tenants take turns. A writer of another process is waited for, but not for ever: then the error is
-// store.ErrBusy. A context that ends while a writer waits ends the wait; a
+// together share a transaction, and tenants take turns. A writer of another process is
+// waited for, but not for ever: then the error is store.ErrBusy. A context that ends while a writer waits ends the wait; a
 // transaction that has begun is completed, for it is short.
 //
 // What a method has returned without an error is on disk and survives the loss of
 // power (WAL with synchronous=FULL).
+//
+// # Layout
+//
+// Events stand in segments (segment.go), their ids in runs (duplicate.go, idrun.go), and
+// rollups follow behind them (rollup.go). Segments, runs and rollups are written in bites
+// in the background, and each bite leaves all as true as it was: who is killed between
+// two loses nothing, and two processes that do the same do it once.
 package sqlite
 
 import (
