@@ -138,6 +138,9 @@ func (r Range) Window(now time.Time) (Window, error) {
 // Covers says whether an instant lies in the window.
 func (w Window) Covers(t time.Time) bool { s := t.Unix(); return s >= w.From && s < w.To }
 
+// String gives the start, the end and the length of the steps, in seconds.
+func (w Window) String() string { return fmt.Sprint(w.From, " ", w.To, " ", w.Step) }
+
 // StepOf gives the start of the step that an instant lies in.
 func (w Window) StepOf(t time.Time) int64 { return floor(t.Unix(), w.Step) }
 

@@ -162,8 +162,8 @@ var rangeChoices = []rangeChoice{
 	{"now-30d", "Last 30 days"},
 }
 
-// rangeLabel names the page's time range in words.
-func (p BoardPage) rangeLabel() string {
+// rangeName names the page's time range if it ends now.
+func (p BoardPage) rangeName() string {
 	from, to := p.Range.From.String(), p.Range.To.String()
 	if to == "now" {
 		for _, c := range rangeChoices {
@@ -175,6 +175,11 @@ func (p BoardPage) rangeLabel() string {
 			return "Last " + strings.TrimPrefix(from, "now-")
 		}
 	}
+	return ""
+}
+
+// rangeEnds gives both ends of the page's time range, in UTC.
+func (p BoardPage) rangeEnds() string {
 	begin, end := time.Unix(p.Window.From, 0).UTC(), time.Unix(p.Window.To, 0).UTC()
 	const day = "2 Jan 2006"
 	if begin.Format(day) == end.Format(day) {

@@ -164,14 +164,24 @@ func (w Widget) badge() string {
 	return "Above " + figureOf(w.Def, store.Of(crossed.Above), true).String()
 }
 
+// stepOf says how long the steps are and, where a viewer's clock may count other ones,
+// that they are those of UTC.
+func stepOf(w store.Window) string {
+	words := stepWords(w.Step)
+	if w.Step >= 86400 {
+		words += " (UTC)"
+	}
+	return words
+}
+
 // caption stands beside the title.
 func (w Widget) caption() string {
 	switch w.Def.Kind {
 	case store.Line:
 		if m := w.Def.Metric.Measure; m == store.Rate || m == store.Formula {
-			return measureWords(w.Def) + ", by " + stepWords(w.Window.Step)
+			return measureWords(w.Def) + ", by " + stepOf(w.Window)
 		}
-		return measureWords(w.Def) + " per " + stepWords(w.Window.Step)
+		return measureWords(w.Def) + " per " + stepOf(w.Window)
 	case store.Bars, store.Table:
 		return measureWords(w.Def)
 	}

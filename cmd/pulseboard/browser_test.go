@@ -61,6 +61,14 @@ func (b *browser) withoutScript() {
 	}
 }
 
+// inZone lets the browser's clock be that of a time zone.
+func (b *browser) inZone(zone string) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // signIn fills in the form as a person does, and opens a page.
 func (b *browser) signIn(s *site, email, path string) {
 	b.t.Helper()

@@ -464,3 +464,33 @@ func TestTextOfEventsStaysText(t *testing.T) {
 		t.Errorf("the snapshot says %v (%v)", labels, err)
 	}
 }
+
+// What a page says of times is what the viewer's clock says, also when the clocks
+// change, and after an update too.
+func TestTimesAreThoseOfTheViewersClock(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "--cycle", "200ms")
+	b := newBrowser(t)
+	b.inZone("America/New_York")
+	then := request("u1", "/", 200)
+	then["time"] = "2026-03-08T12:00:00Z"
+	s.post(then)
+	b.signIn(s, email, "/dashboards/web?from=2026-03-07T12:00:00Z&to=2026-03-09T18:00:00Z")
+	const labels = `Array.from(document.querySelectorAll(".plot-x")[0].children, (e) => e.textContent + " at " + e.getAttribute("x")).join(", ")`
+	// The steps are of an hour: the last begins at 13:00. At night the clocks went an hour forward.
+	b.sees(labels, "7 Mar 12:00 at 9.43%, 8 Mar at 32.08%, 8 Mar 12:00 at 52.83%, 9 Mar at 75.47%, 9 Mar 13:00 at 100%")
+	b.sees(`document.querySelector("#range > summary").textContent.trim()`, "7 Mar 07:00 – 9 Mar 14:00")
+	b.sees(`document.querySelector("[data-zone-note]").textContent`, "Times are those of America/New_York.")
+
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=Asia/Kolkata"))
+	b.sees(liveState, "live")
+	s.post(request("u1", "/", 200))
+	b.sees(numberOf("event_count"), "1")
+	const last = `(() => { const svg = document.querySelector(".plot-x"), to = Number(svg.dataset.window.split(" ")[1]);
+		const shown = new Date((to - 60 + 5.5 * 3600) * 1000).toISOString().slice(11, 16);
+		return svg.querySelector(".label-last").textContent === shown })()`
+	b.sees(last, "true")
+
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=Atlantis/Center"))
+	b.sees(`document.querySelector("[data-zone-note]").textContent`, "There is no time zone Atlantis/Center. Times are those of America/New_York.")
+}

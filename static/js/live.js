@@ -185,7 +185,7 @@
     return Math.floor(seconds / 60) + " min ago";
   }
 
-  function clock(ms) { return new Date(ms).toLocaleTimeString([], { hour12: false }); }
+  function clock(ms) { return new Date(ms).toLocaleTimeString([], { hour12: false, timeZone: root.dataset.zone }); }
 
   function text(selector, words) {
     for (const e of document.querySelectorAll(selector)) if (e.textContent !== words) e.textContent = words;
