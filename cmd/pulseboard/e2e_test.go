@@ -474,7 +474,9 @@ func TestTimesAreThoseOfTheViewersClock(t *testing.T) {
 	b.inZone("America/New_York")
 	then := request("u1", "/", 200)
 	then["time"] = "2026-03-08T12:00:00Z"
-	s.post(then)
+	later := request("u1", "/", 200)
+	later["time"] = "2026-04-05T12:00:00Z"
+	s.post(then, later)
 	b.signIn(s, email, "/dashboards/web?from=2026-03-07T12:00:00Z&to=2026-03-09T18:00:00Z")
 	const labels = `Array.from(document.querySelectorAll(".plot-x")[0].children, (e) => e.textContent + " at " + e.getAttribute("x")).join(", ")`
 	// The steps are of an hour: the last begins at 13:00. At night the clocks went an hour forward.
@@ -482,7 +484,11 @@ func TestTimesAreThoseOfTheViewersClock(t *testing.T) {
 	b.sees(`document.querySelector("#range > summary").textContent.trim()`, "7 Mar 07:00 – 9 Mar 14:00")
 	b.sees(`document.querySelector("[data-zone-note]").textContent`, "Times are those of America/New_York.")
 
-	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=Asia/Kolkata"))
+	// In Sydney they go back in the night after the first midnight.
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=Australia/Sydney&from=2026-04-04T00:00:00Z&to=2026-04-06T06:00:00Z"))
+	b.sees(labels, "5 Apr at 24.53%, 5 Apr 12:00 at 49.06%, 6 Apr at 71.70%, 6 Apr 15:00 at 100%")
+
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?from=now-1h&tz=Asia/Kolkata"))
 	b.sees(liveState, "live")
 	s.post(request("u1", "/", 200))
 	b.sees(numberOf("event_count"), "1")
