@@ -200,6 +200,7 @@ func (w *widgetFold) restore(f *Fold, step int64, cells groups, own bool) error 
 		} else {
 			gs.cell(group).merge(c)
 		}
+		w.noteGroup(group, c.count)
 	}
 	return nil
 }

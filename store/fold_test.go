@@ -486,3 +486,35 @@ func BenchmarkFoldAdd(b *testing.B) {
 		fold.Add(&e)
 	}
 }
+
+// A property with another value for each event takes memory for the groups kept apart
+// only; those with many events are counted as ever, and none is lost.
+func TestManyGroupsAreBoundedAndTheLargestExact(t *testing.T) {
+	r, _ := ParseRange("now-1h", "now")
+	window, _ := r.Window(epoch)
+	d := Dashboard{ID: "d", Widgets: []Widget{{Key: "w", Kind: Bars, Metric: Metric{Measure: Count, By: "path"}, Limit: 3}}}
+	fold := NewFold(d, View{Range: r}, window)
+	const events = 5 * manyGroups
+	for i := range events {
+		path := fmt.Sprint("/", i)
+		if i%10 == 0 {
+			path = []string{"/a", "/b"}[i%20/10]
+		}
+		fold.Add(&Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: Properties{{"path", Text(path)}}})
+	}
+	cells := 0
+	for _, gs := range fold.widgets[0].steps {
+		cells += len(gs)
+	}
+	if cells > manyGroups+3*60 {
+		t.Errorf("%d cells are kept", cells)
+	}
+	want := `[{"group":"(other)","value":` + fmt.Sprint(events-events/10-MaxGroups+3) + `},{"group":"/a","value":` + fmt.Sprint(events/20) + `},{"group":"/b","value":` + fmt.Sprint(events/20) + `}]`
+	if got := string(fold.Readings()[0].JSON()); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	window, _ = r.Window(epoch.Add(2 * time.Hour))
+	if fold.Slide(window); len(fold.widgets[0].counts) > 0 {
+		t.Errorf("%d groups are left of a window that was left behind", len(fold.widgets[0].counts))
+	}
+}

@@ -14,6 +14,7 @@ type widgetFold struct {
 	compared bool     // the period before is needed too
 	direct   bool     // all events are added, for the rollup has too many groups
 	steps    map[int64]groups
+	counts   map[string]int64  // events of all steps by group; nil without a grouping
 	totals   map[Window]groups // of the windows that were read, as long as they stay
 	stale    bool              // last is not what the cells say
 	last     WidgetReading
@@ -65,12 +66,66 @@ func (w *widgetFold) add(e *Event, step int64) {
 	}
 	group := m.groupOf(e)
 	w.step(step).cell(group).add(m, e)
+	w.noteGroup(group, 1)
 	for window, total := range w.totals {
 		if step >= window.From && step < window.To {
 			total.cell(group).add(m, e)
 		}
 	}
 	w.stale = true
+}
+
+// manyGroups is the number of groups from which only the half with the most events is
+// kept apart, so that a property with another value for each event takes no memory
+// without end. It is far above MaxGroups: what is dropped was not among those for long.
+const manyGroups = 4 * MaxGroups
+
+// noteGroup counts events of a group, and drops groups when there are too many.
+func (w *widgetFold) noteGroup(group string, events int64) {
+	if w.widget.Metric.By == "" {
+		return
+	}
+	if w.counts == nil {
+		w.counts = map[string]int64{}
+	}
+	w.counts[group] += events
+	if len(w.counts) > manyGroups {
+		w.dropRareGroups()
+	}
+}
+
+// forgetGroups counts the events of a step no more.
+func (w *widgetFold) forgetGroups(gs groups) {
+	if w.counts == nil {
+		return
+	}
+	for group, c := range gs {
+		if w.counts[group] -= c.count; w.counts[group] <= 0 {
+			delete(w.counts, group)
+		}
+	}
+}
+
+// dropRareGroups merges the rarer half of the groups into OtherGroup.
+func (w *widgetFold) dropRareGroups() {
+	names := slices.SortedFunc(maps.Keys(w.counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(w.counts[b], w.counts[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names[manyGroups/2:] {
+		if name != OtherGroup {
+			w.counts[OtherGroup] += w.counts[name]
+			delete(w.counts, name)
+		}
+	}
+	for _, gs := range w.steps {
+		for name, c := range gs {
+			if _, kept := w.counts[name]; !kept {
+				gs.cell(OtherGroup).merge(c)
+				delete(gs, name)
+			}
+		}
+	}
+	w.totals = nil
 }
 
 // step gives the cells of a step.
@@ -101,6 +156,7 @@ func (w *widgetFold) canDropBefore(from int64) bool {
 func (w *widgetFold) dropBefore(from int64) {
 	for step := range w.steps {
 		if step < from {
+			w.forgetGroups(w.steps[step])
 			delete(w.steps, step)
 			delete(w.longSteps, step)
 		}
