@@ -41,6 +41,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", store.ErrExists, err)
 	case se.ExtendedCode == sqlite3.ErrConstraintForeignKey:
 		return store.ErrNotFound // what the row belongs to
+	case se.Code == sqlite3.ErrCorrupt, se.Code == sqlite3.ErrNotADB:
+		return fmt.Errorf("the database is damaged; stop all that uses it and put a backup in its place: %w", err)
 	}
 	return err
 }

@@ -23,11 +23,13 @@ package sqlite
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -96,6 +98,9 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if s.reader, err = connect(path, wait, "&_query_only=1", readers); err != nil {
 		return nil, err
 	}
+	if err := s.check(ctx); err != nil {
+		return nil, openingError(path, err)
+	}
 	// Another process that ends at this moment holds the file while it empties the log.
 	err = s.retryBusy(func() error {
 		// This one can't stand in the address. A connection that came in place of
@@ -133,22 +138,71 @@ func prepareFile(dir string) (path string, err error) {
 		return "", fmt.Errorf("the database %s can't be opened for writing: %w; mend its rights or choose another folder with --data", path, pathCause(err))
 	}
 	defer f.Close()
-	header := make([]byte, len(fileHeader))
-	if n, _ := f.ReadAt(header, 0); n > 0 && string(header) != fileHeader {
+	header := make([]byte, 100)
+	if n, _ := f.ReadAt(header, 0); n > 0 && string(header[:len(fileHeader)]) != fileHeader {
 		return "", damaged(path, "it is no SQLite file")
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		return path, nil // what is missing may stand in the log
+	}
+	if says := sizeOf(header); info.Size() < says {
+		return "", damaged(path, fmt.Sprintf("it has %d of its %d bytes", info.Size(), says))
+	}
 	return path, nil
+}
+
+// sizeOf gives the bytes that the header of a database says it has, 0 when it says
+// nothing; see https://www.sqlite.org/fileformat.html#in_header_database_size.
+func sizeOf(header []byte) int64 {
+	page := int64(binary.BigEndian.Uint16(header[16:]))
+	if page == 1 {
+		page = 1 << 16
+	}
+	changes, valid := binary.BigEndian.Uint32(header[24:]), binary.BigEndian.Uint32(header[92:])
+	if changes != valid {
+		return 0
+	}
+	return page * int64(binary.BigEndian.Uint32(header[28:]))
+}
+
+// checkedSize is the size up to which a database is checked as a whole when it is opened,
+// which takes some ms. Of a bigger one damage shows when it is read.
+const checkedSize = 32 << 20
+
+// check says what is wrong with a small database.
+func (s *Store) check(ctx context.Context) error {
+	if size, err := s.Size(ctx); err != nil || size > checkedSize {
+		return err
+	}
+	var result string
+	if err := s.reader.GetContext(ctx, &result, `PRAGMA quick_check(1)`); err != nil {
+		return err
+	}
+	if result != "ok" {
+		line, _, _ := strings.Cut(strings.TrimSpace(result), "\n")
+		return damaged(s.path, line)
+	}
+	return nil
 }
 
 // fileHeader begins every SQLite file but one that nothing was written to yet.
 const fileHeader = "SQLite format 3\x00"
 
+var errDamaged = errors.New("damaged")
+
 func damaged(path, why string) error {
-	return fmt.Errorf("the database %s is damaged (%s) and was left as it is: put a backup in its place, or choose another folder with --data", path, why)
+	return fmt.Errorf("the database %s is %w (%s) and was left as it is: put a backup in its place, or choose another folder with --data", path, errDamaged, why)
 }
 
 // openingError makes what SQLite says about a file a line that says what to do.
 func openingError(path string, err error) error {
+	if errors.Is(err, errDamaged) {
+		return err
+	}
 	var se sqlite3.Error
 	if errors.As(err, &se) {
 		switch se.Code {

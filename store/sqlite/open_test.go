@@ -151,6 +151,32 @@ func TestOpenLeavesADamagedFileAsItIs(t *testing.T) {
 	}
 }
 
+func TestOpenRefusesAStoreThatLostAPartOfItself(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, lockTimeout)
+	acme := newTenant(t, s, "acme")
+	for range 20 {
+		record(t, s, acme, noon, store.Event{Name: "a", User: incompressible(20_000)})
+	}
+	s.Close()
+	whole := contents(t, dir)
+	for name, damage := range map[string]func([]byte) []byte{
+		"cut":         func(b []byte) []byte { return b[:len(b)/2] },
+		"overwritten": func(b []byte) []byte { copy(b[len(b)/2:], incompressible(len(b)/3)); return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := damage(bytes.Clone(whole))
+			if err := os.WriteFile(filepath.Join(dir, File), broken, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, dir, "damaged")
+			if !bytes.Equal(contents(t, dir), broken) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
 func TestOpenSaysWhatToDoAboutAFolder(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
