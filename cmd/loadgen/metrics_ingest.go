@@ -47,8 +47,8 @@ func (cmd *metricsCmd) ingest() error {
 		late   bool
 		wanted float64
 	}{
-		{"durable ingest, batches of 1,000", 1_000, false, 0.6},
-		{"durable ingest, batches of 100", 100, false, 0.5},
+		{"durable ingest, batches of 1,000 of 4 senders", 1_000, false, 0.6},
+		{"durable ingest, batches of 100 of 4 senders", 100, false, 0.5},
 		{"durable ingest, a fifth up to an hour late", 1_000, true, 0.4},
 	} {
 		var ratios, ours, bare, tableRatios, table []float64
@@ -98,25 +98,29 @@ func (cmd *metricsCmd) fill(dir string, log weblog) error {
 	return k.close()
 }
 
-// take keeps events in batches until all are counted, and gives the events a second.
+// take keeps events in batches, sent by several senders at once, until all are counted,
+// and gives the events a second.
 func (k *keep) take(cmd *metricsCmd, log weblog, first, n, size int, lately bool) (float64, error) {
 	var spent time.Duration
-	for at := first; at < first+n; at += size {
-		events := log.batch(at, size)
-		if lately {
-			events = late(events)
+	for at := first; at < first+n; at += cmd.Burst {
+		made := log.batch(at, min(cmd.Burst, first+n-at))
+		for i := 0; lately && i < len(made); i += size {
+			late(made[i:min(i+size, len(made))])
 		}
 		begun := time.Now()
-		if _, err := k.Record(cmd.ctx, k.tenant, events, time.Now()); err != nil {
+		err := batches(0, len(made), size, senders, func(i, n int) error {
+			_, err := k.Record(cmd.ctx, k.tenant, made[i:i+n], time.Now())
+			return err
+		})
+		if err == nil {
+			err = k.followed(cmd.ctx)
+		}
+		if err != nil {
 			return 0, err
 		}
 		spent += time.Since(begun)
 	}
-	begun := time.Now()
-	if err := k.followed(cmd.ctx); err != nil {
-		return 0, err
-	}
-	return float64(n) / (spent + time.Since(begun)).Seconds(), nil
+	return float64(n) / spent.Seconds(), nil
 }
 
 // bothWays takes the same events into two copies of a store: as the server does, and

@@ -39,6 +39,8 @@ type cli struct {
 	Token     tokenCmd     `cmd:"" help:"Manage embed tokens, which let people without an account see one dashboard."`
 	Import    importCmd    `cmd:"" help:"Read events from a file or standard input. Safe to run twice."`
 	Export    exportCmd    `cmd:"" help:"Write out what is kept."`
+	Backup    backupCmd    `cmd:"" help:"Write a copy of all data to a file, also while a server runs."`
+	Restore   restoreCmd   `cmd:"" help:"Put a backup into the data folder. Stop the server first."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
 

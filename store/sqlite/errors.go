@@ -42,7 +42,7 @@ func translate(err error) error {
 	case se.ExtendedCode == sqlite3.ErrConstraintForeignKey:
 		return store.ErrNotFound // what the row belongs to
 	case se.Code == sqlite3.ErrCorrupt, se.Code == sqlite3.ErrNotADB:
-		return fmt.Errorf("the database is damaged; stop all that uses it and put a backup in its place: %w", err)
+		return fmt.Errorf("the database is damaged; stop the server and put a backup in its place with `pulseboard restore FILE`: %w", err)
 	}
 	return err
 }

@@ -195,7 +195,7 @@ const fileHeader = "SQLite format 3\x00"
 var errDamaged = errors.New("damaged")
 
 func damaged(path, why string) error {
-	return fmt.Errorf("the database %s is %w (%s) and was left as it is: put a backup in its place, or choose another folder with --data", path, errDamaged, why)
+	return fmt.Errorf("the database %s is %w (%s) and was left as it is: put a backup in its place with `pulseboard restore FILE`, or choose another folder with --data", path, errDamaged, why)
 }
 
 // openingError makes what SQLite says about a file a line that says what to do.
