@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pulseboard/store"
 	"pulseboard/store/boardfile"
@@ -116,8 +117,21 @@ func (k *keep) close() error {
 	return k.Close()
 }
 
+// manyBehind is how far behind the rollups follow by themselves.
+const manyBehind = 20_000
+
 // followed waits until the rollups count all events.
 func (k *keep) followed(ctx context.Context) error {
+	for {
+		lag, err := k.RollupLag(ctx)
+		if err != nil {
+			return err
+		}
+		if lag < manyBehind {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
 	for {
 		if behind, err := k.FollowRollups(ctx, k.tenant); err != nil {
 			return err

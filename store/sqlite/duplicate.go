@@ -67,6 +67,11 @@ type seenIDs struct {
 
 func newSeenIDs() seenIDs { return seenIDs{map[int64]seenID{}, map[int64][]seenID{}} }
 
+func (s seenIDs) clear() {
+	clear(s.by)
+	clear(s.more)
+}
+
 func (s seenIDs) add(id seenID) {
 	if _, ok := s.by[id.hash]; ok {
 		s.more[id.hash] = append(s.more[id.hash], id)
@@ -92,7 +97,10 @@ func (s seenIDs) all(ids []seenID) []seenID {
 // sortIDs sorts ids by their hashes.
 func sortIDs(ids []seenID) []seenID {
 	slices.SortFunc(ids, func(a, b seenID) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.time, b.time), cmp.Compare(a.received, b.received))
+		if a.hash != b.hash { // as they nearly always are
+			return cmp.Compare(a.hash, b.hash)
+		}
+		return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.received, b.received))
 	})
 	return ids
 }
@@ -102,6 +110,7 @@ type ids struct {
 	seal        int // ids that become a run
 	recent      seenIDs
 	first, last int64 // of the rows of recent_ids that recent has
+	unsure      bool  // recent is not what is on disk, for a transaction has not ended well
 	filters     map[int64]*bloom.BloomFilter
 	filtered    int64 // ids of their runs
 }
@@ -117,7 +126,7 @@ type idTransaction struct {
 	tx     *sqlx.Tx
 	do     idStatements
 	runs   []idRun // those that came in last first
-	added  seenIDs
+	added  []seenID
 	row    int64 // where they were kept
 	sealed bool  // or in a run, with all others
 }
@@ -144,7 +153,7 @@ func (do idStatements) close() {
 
 // begin learns what other processes did since the last transaction.
 func (x *ids) begin(ctx context.Context, tx *sqlx.Tx, do idStatements) (*idTransaction, error) {
-	t := &idTransaction{ctx: ctx, ids: x, tx: tx, do: do, added: newSeenIDs()}
+	t := &idTransaction{ctx: ctx, ids: x, tx: tx, do: do}
 	if err := tx.SelectContext(ctx, &t.runs, idRuns+`ORDER BY last_received DESC`); err != nil {
 		return nil, err
 	}
@@ -171,18 +180,19 @@ func (x *ids) dropFilters(runs []idRun) {
 func (x *ids) readRecent(ctx context.Context, tx *sqlx.Tx) error {
 	var first, last int64
 	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM recent_ids`).Scan(&first, &last)
-	if err != nil || first == x.first && last == x.last {
+	if err != nil || !x.unsure && first == x.first && last == x.last {
 		return err
 	}
-	if first != x.first { // another process has put those before into a run
-		x.recent, x.first, x.last = newSeenIDs(), 0, 0
+	if x.unsure || first != x.first { // another process has put those before into a run
+		x.recent.clear()
+		x.last = 0
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT packed FROM recent_ids WHERE id > ?`, x.last)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	x.first, x.last = -1, -1 // until all are read
+	x.unsure = true // until all are read
 	for rows.Next() {
 		var packed []byte
 		if err := rows.Scan(&packed); err != nil {
@@ -198,7 +208,7 @@ func (x *ids) readRecent(ctx context.Context, tx *sqlx.Tx) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	x.first, x.last = first, last
+	x.first, x.last, x.unsure = first, last, false
 	return nil
 }
 
@@ -209,7 +219,7 @@ func (t *idTransaction) duplicate(tenant store.TenantID, e *store.Event, receive
 	id := seenID{idHash(tenant, e), e.Time.UnixMicro(), received.UnixMicro()}
 	since := received.Add(-store.DuplicateSpan).UnixMicro()
 	same := func(was seenID) bool { return given && was.time == id.time || was.received >= since }
-	if t.added.contains(id.hash, same) || t.ids.recent.contains(id.hash, same) {
+	if t.ids.recent.contains(id.hash, same) {
 		return true, nil
 	}
 	locations := bloom.Locations(hashBytes(id.hash), filterHashes)
@@ -229,7 +239,9 @@ func (t *idTransaction) duplicate(tenant store.TenantID, e *store.Event, receive
 			return found, err
 		}
 	}
-	t.added.add(id)
+	t.added = append(t.added, id)
+	t.ids.recent.add(id)
+	t.ids.unsure = true // until the commit
 	return false, nil
 }
 
@@ -284,17 +296,12 @@ func (t *idTransaction) inRun(run *idRun, hash int64, same func(seenID) bool) (b
 
 // save keeps the ids that were added.
 func (t *idTransaction) save() (err error) {
-	if len(t.added.by) == 0 {
+	if len(t.added) == 0 {
 		return nil
 	}
-	added := t.added.all(nil)
-	if len(t.ids.recent.by)+len(added) < t.ids.seal {
-		return t.do.insert.GetContext(t.ctx, &t.row, appendIDs(nil, added))
+	if len(t.ids.recent.by) < t.ids.seal {
+		return t.do.insert.GetContext(t.ctx, &t.row, appendIDs(nil, sortIDs(t.added)))
 	}
-	for _, id := range added {
-		t.ids.recent.add(id)
-	}
-	t.ids.first = -1 // until this is committed, memory is ahead of the disk
 	t.sealed = true
 	if err := writeRun(t.ctx, t.tx, t.ids.recent.all(nil)); err != nil {
 		return err
@@ -303,15 +310,14 @@ func (t *idTransaction) save() (err error) {
 	return err
 }
 
-// committed keeps in memory what was added. Before the commit it must not.
+// committed says that what was added is on disk.
 func (t *idTransaction) committed() {
 	switch {
 	case t.sealed:
-		t.ids.recent, t.ids.first, t.ids.last = newSeenIDs(), 0, 0
+		t.ids.recent.clear()
+		t.ids.first, t.ids.last = 0, 0
 	case t.row != 0:
-		for _, ids := range t.added.all(nil) {
-			t.ids.recent.add(ids)
-		}
 		t.ids.first, t.ids.last = cmp.Or(t.ids.first, t.row), t.row
 	}
+	t.ids.unsure = false
 }

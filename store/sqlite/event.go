@@ -38,6 +38,7 @@ func (s *Store) Record(ctx context.Context, tenant store.TenantID, events []stor
 // transaction has begun.
 func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 	var ids *idTransaction
+	kept := 0
 	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) (err error) {
 		do := s.idStatements.within(ctx, tx)
 		defer do.close()
@@ -63,6 +64,7 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 			if err := k.finish(); err != nil {
 				return err
 			}
+			kept += k.kept
 		}
 		return ids.save()
 	})
@@ -70,6 +72,7 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 		return err
 	}
 	ids.committed()
+	s.news.add(kept)
 	if ids.sealed {
 		s.background.start(s.mergeRuns)
 	}

@@ -7,8 +7,9 @@
 // one connection writes, one transaction after the other, and a few read; each read
 // sees the last commit before it began and waits for no writer. Events that arrive
 // together share a transaction, and tenants take turns. A writer of another process is
-// waited for, but not for ever: then the error is store.ErrBusy. A context that ends while a writer waits ends the wait; a
-// transaction that has begun is completed, for it is short.
+// waited for, but not for ever: then the error is store.ErrBusy. A context that ends
+// while a writer waits ends the wait; a transaction that has begun is completed, for it
+// is short.
 //
 // What a method has returned without an error is on disk and survives the loss of
 // power (WAL with synchronous=FULL).
@@ -68,6 +69,7 @@ type Store struct {
 	ids        ids
 	background background
 	committer  *committer
+	news       news
 	dashboards dashboardCache
 }
 
@@ -86,7 +88,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if err := migrate(ctx, path, wait); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, wait: wait, ids: newIDs()}
+	s := &Store{path: path, wait: wait, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			s.Close()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -352,7 +353,25 @@ func (s *Store) KeepRollups(ctx context.Context, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.news.many:
 		}
+	}
+}
+
+// news says when so many events came in that rollups are to follow at once.
+type news struct {
+	events atomic.Int64
+	many   chan struct{}
+}
+
+func (n *news) add(events int) {
+	if n.events.Add(int64(events)) < followAfter {
+		return
+	}
+	n.events.Store(0)
+	select {
+	case n.many <- struct{}{}:
+	default: // they are about to
 	}
 }
 
