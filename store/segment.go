@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -73,7 +74,9 @@ func newSegmentDecoder() *zstd.Decoder {
 // kept to the microsecond.
 func AppendSegment(b []byte, events []Event) []byte {
 	start := len(b)
-	body := packEvents(events)
+	p := segmentPackers.Get().(*segmentPacker)
+	defer segmentPackers.Put(p)
+	body := p.pack(events)
 	if len(body) <= plainSegment {
 		b = append(append(b, segmentPlain), body...)
 	} else {
@@ -82,7 +85,7 @@ func AppendSegment(b []byte, events []Event) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// dictionary numbers things in the order they first occur.
+// dictionary numbers words in the order they first occur.
 type dictionary struct {
 	index map[string]uint64
 	words []string
@@ -98,41 +101,73 @@ func (d *dictionary) number(word string) uint64 {
 	return n
 }
 
-func packEvents(events []Event) []byte {
-	texts := dictionary{index: map[string]uint64{}}
-	keySets := dictionary{index: map[string]uint64{}} // by the numbers of the keys, packed
-	var seqs, times, names, users, ids, sets, values, keys []byte
+// numberOf does the same and copies a word only if it is new.
+func (d *dictionary) numberOf(word []byte) uint64 {
+	if n, ok := d.index[string(word)]; ok {
+		return n
+	}
+	return d.number(string(word))
+}
+
+func (d *dictionary) clear() {
+	clear(d.index)
+	clear(d.words)
+	d.words = d.words[:0]
+}
+
+// segmentPacker is what packing needs, made once and used again.
+type segmentPacker struct {
+	texts, keySets                               dictionary // keySets: by the numbers of the keys, packed
+	seqs, times, names, users, ids, sets, values []byte
+	keys, body                                   []byte
+}
+
+var segmentPackers = sync.Pool{New: func() any { return newSegmentPacker() }}
+
+func newSegmentPacker() *segmentPacker {
+	return &segmentPacker{texts: dictionary{index: map[string]uint64{}}, keySets: dictionary{index: map[string]uint64{}}}
+}
+
+// pack gives the body of a segment, which is valid until the next call.
+func (p *segmentPacker) pack(events []Event) []byte {
+	p.texts.clear()
+	p.keySets.clear()
+	columns := []*[]byte{&p.seqs, &p.times, &p.names, &p.users, &p.ids, &p.sets, &p.values}
+	for _, column := range columns {
+		*column = (*column)[:0]
+	}
 	lastSeq, lastTime := EventSeq(0), int64(0)
 	for i := range events {
 		e := &events[i]
 		at := e.Time.UnixMicro()
-		seqs = binary.AppendVarint(seqs, int64(e.Seq-lastSeq))
-		times = binary.AppendVarint(times, at-lastTime)
+		p.seqs = binary.AppendVarint(p.seqs, int64(e.Seq-lastSeq))
+		p.times = binary.AppendVarint(p.times, at-lastTime)
 		lastSeq, lastTime = e.Seq, at
-		names = binary.AppendUvarint(names, texts.number(e.Name))
+		p.names = binary.AppendUvarint(p.names, p.texts.number(e.Name))
 		user := uint64(0)
 		if e.User != "" {
-			user = texts.number(e.User) + 1
+			user = p.texts.number(e.User) + 1
 		}
-		users = binary.AppendUvarint(users, user)
-		ids = appendBytes(ids, []byte(e.ID))
-		keys = keys[:0]
-		for _, p := range e.Properties {
-			keys = binary.AppendUvarint(keys, texts.number(p.Key))
-			values = appendSegmentValue(values, p.Value, &texts)
+		p.users = binary.AppendUvarint(p.users, user)
+		p.ids = append(binary.AppendUvarint(p.ids, uint64(len(e.ID))), e.ID...)
+		p.keys = p.keys[:0]
+		for _, property := range e.Properties {
+			p.keys = binary.AppendUvarint(p.keys, p.texts.number(property.Key))
+			p.values = appendSegmentValue(p.values, property.Value, &p.texts)
 		}
-		sets = binary.AppendUvarint(sets, keySets.number(string(keys)))
+		p.sets = binary.AppendUvarint(p.sets, p.keySets.numberOf(p.keys))
 	}
-	b := binary.AppendUvarint(nil, uint64(len(events)))
-	for _, d := range []dictionary{texts, keySets} {
+	b := binary.AppendUvarint(p.body[:0], uint64(len(events)))
+	for _, d := range []dictionary{p.texts, p.keySets} {
 		b = binary.AppendUvarint(b, uint64(len(d.words)))
 		for _, word := range d.words {
-			b = appendBytes(b, []byte(word))
+			b = append(binary.AppendUvarint(b, uint64(len(word))), word...)
 		}
 	}
-	for _, column := range [][]byte{seqs, times, names, users, ids, sets, values} {
-		b = appendBytes(b, column)
+	for _, column := range columns {
+		b = appendBytes(b, *column)
 	}
+	p.body = b
 	return b
 }
 
@@ -214,7 +249,8 @@ func unpackEvents(body []byte) ([]Event, error) {
 	}
 	seqs, times, names, users, ids, sets, values := &columns[0], &columns[1], &columns[2], &columns[3], &columns[4], &columns[5], &columns[6]
 	seq, at := EventSeq(0), int64(0)
-	properties := make([]Property, 0, len(values.rest)) // a value is a byte or more
+	properties := make([]Property, 0, propertiesIn(sets.rest, keySets, len(values.rest)))
+	allIDs := string(ids.rest)
 	for i := range events {
 		seq += EventSeq(seqs.varint())
 		at += times.varint()
@@ -223,7 +259,11 @@ func unpackEvents(body []byte) ([]Event, error) {
 		if user := users.uvarint(); user > 0 {
 			e.User = text(user - 1)
 		}
-		e.ID = string(ids.bytes())
+		if n := ids.length(1); n > 0 {
+			at := len(allIDs) - len(ids.rest)
+			e.ID = allIDs[at : at+n]
+			ids.take(n)
+		}
 		set := sets.uvarint()
 		if set >= uint64(len(keySets)) {
 			r.fail(errors.New("no such set of keys"))
@@ -249,6 +289,17 @@ func unpackEvents(body []byte) ([]Event, error) {
 		return nil, fmt.Errorf("%w: %w", errSegment, r.err)
 	}
 	return slices.Clip(events), nil
+}
+
+// propertiesIn gives how many properties events have with these sets of keys, at most most.
+func propertiesIn(sets []byte, keySets [][]string, most int) (n int) {
+	r := &blockReader{rest: sets}
+	for len(r.rest) > 0 && n < most {
+		if set := r.uvarint(); set < uint64(len(keySets)) {
+			n += len(keySets[set])
+		}
+	}
+	return min(n, most)
 }
 
 func (r *blockReader) varint() int64 {

@@ -56,8 +56,8 @@ func FuzzReadSegment(f *testing.F) {
 		events = append(events, Event{Seq: EventSeq(i), Name: "a", User: fmt.Sprint(i % 7), Time: epoch, Properties: Properties{{"n", Num(float64(i) / 3)}, {"path", Text("/")}}})
 	}
 	f.Add(AppendSegment(nil, events)[1:])
-	f.Add(packEvents(events))
-	f.Add(packEvents(nil))
+	f.Add(newSegmentPacker().pack(events))
+	f.Add(newSegmentPacker().pack(nil))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if _, err := ReadSegment(body); err != nil && !errors.Is(err, errSegment) {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func FuzzReadSegment(f *testing.F) {
 			}
 			return
 		}
-		again, err := unpackEvents(packEvents(events))
+		again, err := unpackEvents(newSegmentPacker().pack(events))
 		if err != nil || len(again) != len(events) {
 			t.Fatal(err)
 		}

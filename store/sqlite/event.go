@@ -86,6 +86,8 @@ type keeper struct {
 	ids  *idTransaction
 	head store.EventSeq
 	kept int
+
+	event store.Event // that is being kept
 }
 
 func newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idTransaction, insert *sqlx.Stmt) (*keeper, error) {
@@ -97,18 +99,20 @@ func newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idT
 func (k *keeper) keep(b *batch) error {
 	r := Recorded{Duplicate: make([]bool, len(b.events))}
 	for i := range b.events {
-		e, err := k.isNew(b, b.events[i])
+		e := &k.event
+		*e = b.events[i]
+		duplicate, err := k.prepare(b, e)
 		if err != nil {
 			return err
 		}
-		if e == nil {
+		if duplicate {
 			r.Duplicate[i] = true
 			continue
 		}
 		k.head++
 		k.kept++
 		e.Seq = k.head
-		if err := k.add(*e, b.received); err != nil {
+		if err := k.add(e, b.received); err != nil {
 			return err
 		}
 	}
@@ -117,19 +121,16 @@ func (k *keeper) keep(b *batch) error {
 	return nil
 }
 
-// isNew gives an event as it is kept, or nil if it is a duplicate.
-func (k *keeper) isNew(b *batch, e store.Event) (*store.Event, error) {
+// prepare makes an event what is kept of it, unless it is a duplicate.
+func (k *keeper) prepare(b *batch, e *store.Event) (duplicate bool, err error) {
 	given := !e.Time.IsZero()
-	e.Time = b.happened(&e)
-	properties, duplicate, err := counted(k.ctx, k.tx, b, &e)
+	e.Time = b.happened(e)
+	properties, duplicate, err := counted(k.ctx, k.tx, b, e)
 	if err == nil && !duplicate && e.ID != "" {
-		duplicate, err = k.ids.duplicate(k.tenant, &e, b.received, given)
-	}
-	if err != nil || duplicate {
-		return nil, err
+		duplicate, err = k.ids.duplicate(k.tenant, e, b.received, given)
 	}
 	e.Properties, e.Counter = properties, nil
-	return &e, nil
+	return duplicate, err
 }
 
 // happened is the time of an event of a batch.

@@ -40,7 +40,7 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 		if err != nil {
 			return err
 		}
-		if err := writers[row.Tenant].add(e, time.UnixMicro(row.Received)); err != nil {
+		if err := writers[row.Tenant].add(&e, time.UnixMicro(row.Received)); err != nil {
 			return err
 		}
 		if row.Dedupe != nil {

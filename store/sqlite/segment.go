@@ -42,11 +42,11 @@ type segmentWriter struct {
 }
 
 // add adds an event, which has its seq and its time.
-func (w *segmentWriter) add(e store.Event, received time.Time) error {
+func (w *segmentWriter) add(e *store.Event, received time.Time) error {
 	if received.After(w.received) {
 		w.received = received
 	}
-	w.events = append(w.events, e)
+	w.events = append(w.events, *e)
 	w.bytes += len(e.Name) + len(e.ID) + len(e.User)
 	for _, p := range e.Properties {
 		w.bytes += len(p.Key) + p.Value.Size()
