@@ -184,6 +184,12 @@ type RollupFold struct {
 	rollup Rollup
 	steps  map[int64]groups // of the shortest tier
 	name   []byte           // reused
+
+	// The step of the event before, and its cell where there are no groups: most events
+	// come soon after the one before.
+	last      groups
+	lastStart int64
+	lastCell  *cell
 }
 
 // NewRollupFold makes an empty fold.
@@ -197,16 +203,24 @@ func (f *RollupFold) Add(e *Event) {
 	if !m.counts(e) {
 		return
 	}
-	f.name = f.rollup.group(f.name[:0], e)
-	start := floor(e.Time.Unix(), Tiers[0])
-	gs := f.steps[start]
-	if gs == nil {
-		gs = groups{}
-		f.steps[start] = gs
+	if start := floor(e.Time.Unix(), Tiers[0]); f.last == nil || start != f.lastStart {
+		f.last, f.lastStart, f.lastCell = f.steps[start], start, nil
+		if f.last == nil {
+			f.last = groups{}
+			f.steps[start] = f.last
+		}
 	}
-	c := gs[string(f.name)] // makes no string of the name, as nearly every event finds its cell
+	if m.By == "" && len(f.rollup.dims) == 0 {
+		if f.lastCell == nil {
+			f.lastCell = f.last.cell("")
+		}
+		f.lastCell.add(m, e)
+		return
+	}
+	f.name = f.rollup.group(f.name[:0], e)
+	c := f.last[string(f.name)] // makes no string of the name, as nearly every event finds its cell
 	if c == nil {
-		c = gs.cell(string(f.name))
+		c = f.last.cell(string(f.name))
 	}
 	c.add(m, e)
 }

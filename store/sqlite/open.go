@@ -65,6 +65,7 @@ type Store struct {
 
 	insertSegment *sqlx.Stmt // of writer
 	idStatements  idStatements
+	selectStep    *sqlx.Stmt // of reader
 
 	ids        ids
 	background background
@@ -119,9 +120,12 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	return s, nil
 }
 
-// prepare prepares the statements that events are kept with.
+// prepare prepares the statements that events are kept and counted with.
 func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.insertSegment, err = s.writer.PreparexContext(ctx, insertSegment); err != nil {
+		return err
+	}
+	if s.selectStep, err = s.reader.PreparexContext(ctx, selectStep); err != nil {
 		return err
 	}
 	s.idStatements, err = prepareIDs(ctx, s.writer)

@@ -288,6 +288,9 @@ type grownStep struct {
 	block       []byte
 }
 
+// selectStep reads a step.
+const selectStep = `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`
+
 // growRollup adds a bite to the steps of a rollup. It does so before the transaction that
 // writes them, for others wait for that; if another process has added to the rollup
 // meanwhile, its upto has changed and nothing of this is written.
@@ -295,7 +298,7 @@ func (s *Store) growRollup(ctx context.Context, row rollupRow, fold *store.Rollu
 	g.rollupRow = row
 	for step := range fold.Steps() {
 		var kept []byte
-		err := s.reader.GetContext(ctx, &kept, `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, row.ID, step.Tier, step.Start)
+		err := s.selectStep.GetContext(ctx, &kept, row.ID, step.Tier, step.Start)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return g, err
 		}
