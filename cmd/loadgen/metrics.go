@@ -120,17 +120,20 @@ func (k *keep) close() error {
 // manyBehind is how far behind the rollups follow by themselves.
 const manyBehind = 20_000
 
-// followed waits until the rollups count all events.
-func (k *keep) followed(ctx context.Context) error {
+// nearlyFollowed waits until the rollups lack but the newest events.
+func (k *keep) nearlyFollowed(ctx context.Context) error {
 	for {
-		lag, err := k.RollupLag(ctx)
-		if err != nil {
+		if lag, err := k.RollupLag(ctx); err != nil || lag < manyBehind {
 			return err
 		}
-		if lag < manyBehind {
-			break
-		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// followed waits until the rollups count all events.
+func (k *keep) followed(ctx context.Context) error {
+	if err := k.nearlyFollowed(ctx); err != nil {
+		return err
 	}
 	for {
 		if behind, err := k.FollowRollups(ctx, k.tenant); err != nil {

@@ -77,7 +77,7 @@ func (s *site) send(ctx context.Context, lines []byte) error {
 
 // caughtUp waits until the rollups lack but the newest few events.
 func (s *site) caughtUp() error {
-	if !waitFor(5*time.Minute, func() bool { return s.metric("pulseboard_store_rollup_lag_events") < 5_000 }) {
+	if !waitFor(5*time.Minute, func() bool { return s.metric("pulseboard_store_rollup_lag_events") < manyBehind }) {
 		return fmt.Errorf("the rollups do not catch up")
 	}
 	return nil
@@ -101,7 +101,7 @@ func (cmd *metricsCmd) http() error {
 			return err
 		})
 		if err == nil {
-			err = k.followed(cmd.ctx)
+			err = k.nearlyFollowed(cmd.ctx)
 		}
 		direct := float64(cmd.Burst) / time.Since(begun).Seconds()
 		k.close()

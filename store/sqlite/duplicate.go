@@ -36,6 +36,8 @@ const (
 )
 
 const (
+	latestRuns      = idRuns + `ORDER BY last_received DESC`
+	recentRows      = `SELECT coalesce((SELECT min(id) FROM recent_ids), 0), coalesce((SELECT max(id) FROM recent_ids), 0)` // in one SELECT they would read all rows
 	insertRecentIDs = `INSERT INTO recent_ids (packed) VALUES (?) RETURNING id`
 	findIDPage      = `SELECT packed FROM id_pages WHERE run = ? AND first_hash <= ? ORDER BY first_hash DESC LIMIT 1`
 )
@@ -124,7 +126,7 @@ type idTransaction struct {
 	ctx    context.Context
 	ids    *ids
 	tx     *sqlx.Tx
-	do     idStatements
+	do     *idStatements
 	runs   []idRun // those that came in last first
 	added  []seenID
 	row    int64 // where they were kept
@@ -132,33 +134,34 @@ type idTransaction struct {
 }
 
 // idStatements are what a transaction does with ids.
-type idStatements struct{ findPage, insert *sqlx.Stmt }
+type idStatements struct{ latestRuns, recentRows, findPage, insert *sqlx.Stmt }
 
-func prepareIDs(ctx context.Context, db sqlx.PreparerContext) (do idStatements, err error) {
-	if do.findPage, err = sqlx.PreparexContext(ctx, db, findIDPage); err != nil {
-		return do, err
+func (do *idStatements) prepare(ctx context.Context, db sqlx.PreparerContext) error {
+	return prepareAll(ctx, db, map[string]**sqlx.Stmt{
+		latestRuns:      &do.latestRuns,
+		recentRows:      &do.recentRows,
+		findIDPage:      &do.findPage,
+		insertRecentIDs: &do.insert,
+	})
+}
+
+func (do *idStatements) within(ctx context.Context, tx *sqlx.Tx) *idStatements {
+	return &idStatements{
+		tx.StmtxContext(ctx, do.latestRuns),
+		tx.StmtxContext(ctx, do.recentRows),
+		tx.StmtxContext(ctx, do.findPage),
+		tx.StmtxContext(ctx, do.insert),
 	}
-	do.insert, err = sqlx.PreparexContext(ctx, db, insertRecentIDs)
-	return do, err
-}
-
-func (do idStatements) within(ctx context.Context, tx *sqlx.Tx) idStatements {
-	return idStatements{tx.StmtxContext(ctx, do.findPage), tx.StmtxContext(ctx, do.insert)}
-}
-
-func (do idStatements) close() {
-	do.findPage.Close()
-	do.insert.Close()
 }
 
 // begin learns what other processes did since the last transaction.
-func (x *ids) begin(ctx context.Context, tx *sqlx.Tx, do idStatements) (*idTransaction, error) {
+func (x *ids) begin(ctx context.Context, tx *sqlx.Tx, do *idStatements) (*idTransaction, error) {
 	t := &idTransaction{ctx: ctx, ids: x, tx: tx, do: do}
-	if err := tx.SelectContext(ctx, &t.runs, idRuns+`ORDER BY last_received DESC`); err != nil {
+	if err := do.latestRuns.SelectContext(ctx, &t.runs); err != nil {
 		return nil, err
 	}
 	x.dropFilters(t.runs)
-	return t, x.readRecent(ctx, tx)
+	return t, x.readRecent(ctx, tx, do)
 }
 
 // dropFilters drops the filters of runs that are no more.
@@ -177,9 +180,9 @@ func (x *ids) dropFilters(runs []idRun) {
 }
 
 // readRecent reads the recent ids that are not yet known.
-func (x *ids) readRecent(ctx context.Context, tx *sqlx.Tx) error {
+func (x *ids) readRecent(ctx context.Context, tx *sqlx.Tx, do *idStatements) error {
 	var first, last int64
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM recent_ids`).Scan(&first, &last)
+	err := do.recentRows.QueryRowContext(ctx).Scan(&first, &last)
 	if err != nil || !x.unsure && first == x.first && last == x.last {
 		return err
 	}

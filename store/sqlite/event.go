@@ -40,18 +40,14 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 	var ids *idTransaction
 	kept := 0
 	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) (err error) {
-		do := s.idStatements.within(ctx, tx)
-		defer do.close()
-		if ids, err = s.ids.begin(ctx, tx, do); err != nil {
+		if ids, err = s.ids.begin(ctx, tx, s.statements.ids.within(ctx, tx)); err != nil {
 			return err
 		}
-		insert := tx.StmtxContext(ctx, s.insertSegment)
-		defer insert.Close()
 		keepers := map[store.TenantID]*keeper{}
 		for _, b := range take() {
 			k := keepers[b.tenant]
 			if k == nil {
-				if k, err = newKeeper(ctx, tx, b.tenant, ids, insert); err != nil {
+				if k, err = s.newKeeper(ctx, tx, b.tenant, ids); err != nil {
 					return err
 				}
 				keepers[b.tenant] = k
@@ -79,20 +75,31 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 	return nil
 }
 
+const (
+	headOf   = `SELECT events FROM heads WHERE tenant_id = ?`
+	moveHead = `UPDATE heads SET events = ?, kept = kept + ? WHERE tenant_id = ?`
+)
+
 // keeper keeps the batches of one tenant in a transaction.
 type keeper struct {
 	segmentWriter
-	tx   *sqlx.Tx
-	ids  *idTransaction
-	head store.EventSeq
-	kept int
+	tx       *sqlx.Tx
+	ids      *idTransaction
+	moveHead *sqlx.Stmt
+	head     store.EventSeq
+	kept     int
 
 	event store.Event // that is being kept
 }
 
-func newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idTransaction, insert *sqlx.Stmt) (*keeper, error) {
-	k := &keeper{segmentWriter: segmentWriter{ctx: ctx, insert: insert, tenant: tenant}, tx: tx, ids: ids}
-	return k, tx.GetContext(ctx, &k.head, `SELECT events FROM heads WHERE tenant_id = ?`, tenant)
+func (s *Store) newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idTransaction) (*keeper, error) {
+	k := &keeper{
+		segmentWriter: segmentWriter{ctx: ctx, insert: tx.StmtxContext(ctx, s.statements.insertSegment), tenant: tenant},
+		tx:            tx,
+		ids:           ids,
+		moveHead:      tx.StmtxContext(ctx, s.statements.moveHead),
+	}
+	return k, tx.StmtxContext(ctx, s.statements.headOf).GetContext(ctx, &k.head, tenant)
 }
 
 // keep keeps the events of a batch that are no duplicates.
@@ -146,7 +153,7 @@ func (k *keeper) finish() error {
 	if err := k.flush(); err != nil {
 		return err
 	}
-	_, err := k.tx.ExecContext(k.ctx, `UPDATE heads SET events = ?, kept = kept + ? WHERE tenant_id = ?`, k.head, k.kept, k.tenant)
+	_, err := k.moveHead.ExecContext(k.ctx, k.head, k.kept, k.tenant)
 	return err
 }
 

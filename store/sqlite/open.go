@@ -63,9 +63,7 @@ type Store struct {
 	writer *sqlx.DB
 	reader *sqlx.DB
 
-	insertSegment *sqlx.Stmt // of writer
-	idStatements  idStatements
-	selectStep    *sqlx.Stmt // of reader
+	statements statements
 
 	ids        ids
 	background background
@@ -120,16 +118,32 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	return s, nil
 }
 
-// prepare prepares the statements that events are kept and counted with.
-func (s *Store) prepare(ctx context.Context) (err error) {
-	if s.insertSegment, err = s.writer.PreparexContext(ctx, insertSegment); err != nil {
-		return err
+// statements are what events are kept and counted with, prepared once: in the small
+// transactions of small batches, parsing them would cost as much as what they do.
+type statements struct {
+	headOf, moveHead, insertSegment *sqlx.Stmt // of writer
+	ids                             idStatements
+	selectStep                      *sqlx.Stmt // of reader
+}
+
+func (s *Store) prepare(ctx context.Context) error {
+	err := prepareAll(ctx, s.writer, map[string]**sqlx.Stmt{
+		headOf:        &s.statements.headOf,
+		moveHead:      &s.statements.moveHead,
+		insertSegment: &s.statements.insertSegment,
+	})
+	return errors.Join(err,
+		s.statements.ids.prepare(ctx, s.writer),
+		prepareAll(ctx, s.reader, map[string]**sqlx.Stmt{selectStep: &s.statements.selectStep}))
+}
+
+func prepareAll(ctx context.Context, db sqlx.PreparerContext, all map[string]**sqlx.Stmt) (err error) {
+	for query, statement := range all {
+		if *statement, err = sqlx.PreparexContext(ctx, db, query); err != nil {
+			return err
+		}
 	}
-	if s.selectStep, err = s.reader.PreparexContext(ctx, selectStep); err != nil {
-		return err
-	}
-	s.idStatements, err = prepareIDs(ctx, s.writer)
-	return err
+	return nil
 }
 
 // prepareFile makes folder and file where there are none, readable by their

@@ -298,7 +298,7 @@ func (s *Store) growRollup(ctx context.Context, row rollupRow, fold *store.Rollu
 	g.rollupRow = row
 	for step := range fold.Steps() {
 		var kept []byte
-		err := s.selectStep.GetContext(ctx, &kept, row.ID, step.Tier, step.Start)
+		err := s.statements.selectStep.GetContext(ctx, &kept, row.ID, step.Tier, step.Start)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return g, err
 		}

@@ -59,19 +59,45 @@ func (w *segmentWriter) add(e *store.Event, received time.Time) error {
 
 // flush writes what was added since the last time.
 func (w *segmentWriter) flush() error {
-	n := len(w.events)
-	if n == 0 {
+	if len(w.events) == 0 {
 		return nil
 	}
-	first, last := int64(math.MaxInt64), int64(math.MinInt64)
-	for i := range w.events {
-		µs := w.events[i].Time.UnixMicro()
-		first, last = min(first, µs), max(last, µs)
-	}
-	w.packed = store.AppendSegment(w.packed[:0], w.events)
-	_, err := w.insert.ExecContext(w.ctx, int64(w.tenant), int64(w.events[0].Seq), int64(w.events[n-1].Seq), first, last, n, w.received.UnixMicro(), w.packed)
+	p := packSegment(w.packed[:0], w.events, w.received.UnixMicro())
 	clear(w.events) // their texts need not be kept in memory
-	w.events, w.bytes = w.events[:0], 0
+	w.packed, w.events, w.bytes = p.packed, w.events[:0], 0
+	return p.write(w.ctx, w.insert, w.tenant)
+}
+
+// packedSegment is a row of segments.
+type packedSegment struct {
+	firstSeq, lastSeq   store.EventSeq
+	firstTime, lastTime int64 // µs since the epoch
+	events              int
+	received            int64 // of the latest, µs since the epoch
+	packed              []byte
+}
+
+// packSegment makes a segment of events, of which there must be some, and appends its
+// bytes to b.
+func packSegment(b []byte, events []store.Event, received int64) packedSegment {
+	p := packedSegment{
+		firstSeq:  events[0].Seq,
+		lastSeq:   events[len(events)-1].Seq,
+		firstTime: math.MaxInt64,
+		lastTime:  math.MinInt64,
+		events:    len(events),
+		received:  received,
+		packed:    store.AppendSegment(b, events),
+	}
+	for i := range events {
+		µs := events[i].Time.UnixMicro()
+		p.firstTime, p.lastTime = min(p.firstTime, µs), max(p.lastTime, µs)
+	}
+	return p
+}
+
+func (p *packedSegment) write(ctx context.Context, insert *sqlx.Stmt, tenant store.TenantID) error {
+	_, err := insert.ExecContext(ctx, int64(tenant), int64(p.firstSeq), int64(p.lastSeq), p.firstTime, p.lastTime, p.events, p.received, p.packed)
 	return err
 }
 
@@ -98,6 +124,10 @@ func eachEvent(rows *sql.Rows, fn func(*store.Event) error) error {
 	return rows.Err()
 }
 
+// mergedTogether is how many segments are written in a transaction that puts them in the
+// place of smaller ones.
+const mergedTogether = 16
+
 // mergeSegments merges a tenant's newest segments where many are small. Nobody sees a
 // difference: the events keep their places. Several processes may do it at once.
 func (s *Store) mergeSegments(ctx context.Context, tenant store.TenantID) error {
@@ -107,13 +137,14 @@ func (s *Store) mergeSegments(ctx context.Context, tenant store.TenantID) error 
 		if err != nil {
 			return err
 		}
-		some := mergeable(tail)
-		if len(some) == 0 {
+		runs := mergeable(tail)
+		if len(runs) == 0 {
 			return nil
 		}
-		err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.merge(ctx, tx, tenant, some) })
-		if err != nil && !errors.Is(err, errMergedElsewhere) {
-			return err
+		for some := range slices.Chunk(runs, mergedTogether) {
+			if err := s.merge(ctx, tenant, some); err != nil && !errors.Is(err, errMergedElsewhere) {
+				return err
+			}
 		}
 	}
 }
@@ -129,26 +160,26 @@ const segmentRows = `SELECT id, last_seq, events, received, length(packed) AS by
 // errMergedElsewhere says that segments are not as they were read.
 var errMergedElsewhere = errors.New("another process merged these segments")
 
-// mergeable gives neighbours, newest first, that are to be one segment: of the newest the
-// tiny ones when there are many, or all that are small when they are enough for a full
-// one; of the others all small ones that stand together.
-func mergeable(tail []segmentRow) []segmentRow {
+// mergeable gives runs of neighbours, newest first, each of which is to be one segment:
+// of the newest the tiny ones when there are many, or all that are small when they are
+// enough for a full one; of the others all small ones that stand together.
+func mergeable(tail []segmentRow) (runs [][]segmentRow) {
 	newest := smallRun(tail)
 	tiny := slices.IndexFunc(append(newest[:len(newest):len(newest)], segmentRow{Events: fullSegment}), func(r segmentRow) bool { return r.Events >= tinySegment })
 	switch {
 	case len(newest) > 1 && (len(newest) >= 2*mergeAfter || isFull(newest)):
-		return newest
+		runs = append(runs, newest)
 	case tiny >= mergeAfter:
-		return newest[:tiny]
+		runs = append(runs, newest[:tiny])
 	}
 	for at := max(1, len(newest)); at < len(tail); {
 		run := smallRun(tail[at:])
 		if len(run) > 1 {
-			return run
+			runs = append(runs, run)
 		}
-		at++
+		at += max(1, len(run))
 	}
-	return nil
+	return runs
 }
 
 // smallRun gives the small segments at the beginning that fit in one.
@@ -171,28 +202,63 @@ func isFull(run []segmentRow) bool {
 	return events >= fullSegment || bytes >= segmentBytes/2
 }
 
-// merge puts one segment in the place of some, newest first.
-func (s *Store) merge(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, some []segmentRow) error {
-	insert := tx.StmtxContext(ctx, s.insertSegment)
-	defer insert.Close()
-	w := segmentWriter{ctx: ctx, insert: insert, tenant: tenant}
-	for i := len(some) - 1; i >= 0; i-- {
-		var packed []byte
-		err := tx.GetContext(ctx, &packed, `DELETE FROM segments WHERE id = ? AND last_seq = ? AND events = ? RETURNING packed`, some[i].ID, some[i].LastSeq, some[i].Events)
-		if errors.Is(err, sql.ErrNoRows) {
-			return errMergedElsewhere
+// merge puts one segment in the place of each of some runs. It packs them before the
+// transaction that writes them, for others wait for that.
+func (s *Store) merge(ctx context.Context, tenant store.TenantID, runs [][]segmentRow) error {
+	merged := make([]packedSegment, len(runs))
+	for i, run := range runs {
+		var err error
+		if merged[i], err = s.packRun(ctx, run); err != nil {
+			return err
 		}
+	}
+	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		insert := tx.StmtxContext(ctx, s.statements.insertSegment)
+		for i, run := range runs {
+			if err := deleteRun(ctx, tx, run); err != nil {
+				return err
+			}
+			if err := merged[i].write(ctx, insert, tenant); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// deleteRun deletes segments that are all as they were read.
+func deleteRun(ctx context.Context, tx *sqlx.Tx, run []segmentRow) error {
+	for _, row := range run {
+		deleted, err := tx.ExecContext(ctx, `DELETE FROM segments WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
 		if err != nil {
 			return err
+		}
+		if n, err := deleted.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, errMergedElsewhere)
+		}
+	}
+	return nil
+}
+
+// packRun makes one segment of a run, newest first.
+func (s *Store) packRun(ctx context.Context, run []segmentRow) (packedSegment, error) {
+	var all []store.Event
+	received := int64(0)
+	for _, row := range slices.Backward(run) {
+		var packed []byte
+		err := s.reader.GetContext(ctx, &packed, selectSegment+`WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
+		if errors.Is(err, sql.ErrNoRows) {
+			return packedSegment{}, errMergedElsewhere
+		}
+		if err != nil {
+			return packedSegment{}, err
 		}
 		events, err := store.ReadSegment(packed)
 		if err != nil {
-			return err
+			return packedSegment{}, err
 		}
-		w.events = append(w.events, events...)
-		if received := time.UnixMicro(some[i].Received); received.After(w.received) {
-			w.received = received
-		}
+		all = append(all, events...)
+		received = max(received, row.Received)
 	}
-	return w.flush()
+	return packSegment(nil, all, received), nil
 }

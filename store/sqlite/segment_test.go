@@ -77,14 +77,15 @@ func TestTwoProcessesMergeTheSameSegmentsOnce(t *testing.T) {
 	if err := s.reader.Select(&tail, segmentRows+`ORDER BY last_seq DESC`); err != nil {
 		t.Fatal(err)
 	}
-	merge := func() error {
-		return s.write(t.Context(), func(ctx context.Context, tx *sqlx.Tx) error { return s.merge(ctx, tx, acme, mergeable(tail)) })
-	}
-	if err := merge(); err != nil {
+	if err := s.merge(t.Context(), acme, mergeable(tail)); err != nil {
 		t.Fatal(err)
 	}
-	if err := merge(); !errors.Is(err, errMergedElsewhere) {
-		t.Errorf("the second time: %v", err)
+	if err := s.merge(t.Context(), acme, mergeable(tail)); !errors.Is(err, errMergedElsewhere) {
+		t.Errorf("packed when they were merged: %v", err)
+	}
+	err := s.write(t.Context(), func(ctx context.Context, tx *sqlx.Tx) error { return deleteRun(ctx, tx, tail) })
+	if !errors.Is(err, errMergedElsewhere) {
+		t.Errorf("packed before they were merged: %v", err)
 	}
 	if sizes := segmentsOf(t, s, acme); len(sizes) != 1 || sizes[0] != mergeAfter {
 		t.Errorf("segments of %v events are left", sizes)
