@@ -118,7 +118,7 @@ func (k *keep) close() error {
 }
 
 // manyBehind is how far behind the rollups follow by themselves.
-const manyBehind = 20_000
+const manyBehind = 40_000
 
 // nearlyFollowed waits until the rollups lack but the newest events.
 func (k *keep) nearlyFollowed(ctx context.Context) error {

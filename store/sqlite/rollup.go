@@ -26,11 +26,11 @@ import (
 
 const (
 	// bite is how far rollups follow at a time, in seqs of events.
-	bite = 40_000
+	bite = 80_000
 	// followAfter is how many events rollups may be behind before they follow, so
 	// that a step is written for many events at once; followEvery is how long they
 	// may be.
-	followAfter = 20_000
+	followAfter = 40_000
 	followEvery = 5 * time.Second
 )
 
