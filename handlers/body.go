@@ -32,7 +32,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err == nil {
 		defer unpacked.Close()
 		var body []byte
-		if body, err = readLimited(unpacked); err == nil {
+		if body, err = readLimited(unpacked, r.ContentLength); err == nil {
 			return body, nil
 		}
 	}
@@ -45,13 +45,22 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 var errTooLarge = fail(http.StatusRequestEntityTooLarge, "too_large", "A batch may be %d MiB at most, unpacked. Send it in several.", store.MaxBatchBytes>>20)
 
-// readLimited reads what may be a body's size; what is more gives errTooLarge.
-func readLimited(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, store.MaxBatchBytes+1))
-	if len(body) > store.MaxBatchBytes {
+// believedSize is how much memory is made ready for a body, in bytes, because its sender
+// says that it is that large.
+const believedSize = 1 << 20
+
+// readLimited reads what may be a body's size; what is more gives errTooLarge. expected is
+// what the sender says it is.
+func readLimited(r io.Reader, expected int64) ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(expected, 0), believedSize)) + bytes.MinRead)
+	if _, err := body.ReadFrom(io.LimitReader(r, store.MaxBatchBytes+1)); err != nil {
+		return nil, err
+	}
+	if body.Len() > store.MaxBatchBytes {
 		return nil, errTooLarge
 	}
-	return body, err
+	return body.Bytes(), nil
 }
 
 var errCoding = errors.New("unsupported content encoding")
@@ -114,7 +123,7 @@ func gunzip(body []byte) ([]byte, error) {
 	}
 	unpacked, err := gzip.NewReader(bytes.NewReader(body))
 	if err == nil {
-		body, err = readLimited(unpacked)
+		body, err = readLimited(unpacked, 0)
 	}
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as gzip.").because(err)

@@ -1,9 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 )
 
@@ -41,7 +42,7 @@ type Properties []Property
 
 // NewProperties sorts properties and keeps the last of those with equal keys.
 func NewProperties(properties []Property) Properties {
-	sort.SliceStable(properties, func(i, j int) bool { return properties[i].Key < properties[j].Key })
+	slices.SortStableFunc(properties, func(a, b Property) int { return cmp.Compare(a.Key, b.Key) })
 	kept := properties[:0]
 	for i, p := range properties {
 		if i+1 < len(properties) && properties[i+1].Key == p.Key {

@@ -20,7 +20,7 @@ func checkText(what, s string, most int) (string, *fault) {
 // clean puts U+FFFD in the place of control characters, so that no text can
 // break a line, end a field or hide in a page.
 func clean(s string) string {
-	if strings.IndexFunc(s, unicode.IsControl) < 0 {
+	if isPrintableASCII(s) || strings.IndexFunc(s, unicode.IsControl) < 0 {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
@@ -29,6 +29,16 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// isPrintableASCII says quickly of most texts that nothing is wrong with them.
+func isPrintableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // cut shortens a text to so many characters.

@@ -68,7 +68,7 @@ type cloudEvent struct {
 }
 
 // member reads a member of a CloudEvent in JSON.
-func (c *cloudEvent) member(name string, d *jsontext.Decoder) *fault {
+func (c *cloudEvent) member(name string, d *decoder) *fault {
 	switch name {
 	case "data":
 		value, _ := d.ReadValue()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -12,13 +14,6 @@ import (
 
 	"pulseboard/store"
 )
-
-// newDecoder reads JSON as senders write it: a name may stand twice, the last
-// one counts, and half a surrogate pair reads as U+FFFD. Bytes that are no UTF-8
-// have been refused before.
-func newDecoder(data []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-}
 
 // Decode reads the events of a request: a JSON object, an array of them, or with
 // lines NDJSON, an object a line. An event without a time has the zero time. The
@@ -34,9 +29,11 @@ func Decode(data []byte, lines bool, now time.Time) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
+	d := decoders.Get().(*decoder)
+	defer d.release()
 	var b Batch
 	for i, value := range values {
-		b.add(i, value, now)
+		b.add(i, d.reset(value), now)
 	}
 	return b, nil
 }
@@ -94,7 +91,9 @@ func unreadable(err error) *Unreadable {
 }
 
 func decodeLines(data []byte, now time.Time) (Batch, error) {
-	var b Batch
+	d := decoders.Get().(*decoder)
+	defer d.release()
+	b := Batch{Events: make([]store.Event, 0, min(bytes.Count(data, []byte{'\n'})+1, store.MaxBatch))}
 	index, readable := 0, false
 	for len(data) > 0 {
 		line := data
@@ -110,11 +109,11 @@ func decodeLines(data []byte, now time.Time) (Batch, error) {
 		if index == store.MaxBatch {
 			return Batch{}, &TooMany{}
 		}
-		if err := checkLine(line); err != nil {
+		if err := checkLine(d, line); err != nil {
 			b.reject(index, err)
 		} else {
 			readable = true
-			b.add(index, line, now)
+			b.add(index, d.reset(line), now)
 		}
 		index++
 	}
@@ -128,12 +127,11 @@ func decodeLines(data []byte, now time.Time) (Batch, error) {
 }
 
 // checkLine says whether a line is one JSON object.
-func checkLine(line []byte) *fault {
+func checkLine(d *decoder, line []byte) *fault {
 	if !utf8.Valid(line) {
 		return faultf(codeUTF8, "The line is not valid UTF-8. Send it as UTF-8.")
 	}
-	d := newDecoder(line)
-	if d.PeekKind() != '{' {
+	if d.reset(line).PeekKind() != '{' {
 		return faultf(codeJSON, "The line is no JSON object. Send an object a line.")
 	}
 	if err := d.SkipValue(); err != nil {
@@ -153,7 +151,7 @@ func unreadableAt(err error) int64 {
 	return 0
 }
 
-func (b *Batch) add(index int, value []byte, now time.Time) {
+func (b *Batch) add(index int, value *decoder, now time.Time) {
 	event, err := decodeEvent(value, now)
 	if err != nil {
 		b.reject(index, err)
@@ -167,18 +165,16 @@ func (b *Batch) reject(index int, err *fault) {
 }
 
 // decodeEvent reads one event of valid JSON. Fields it does not know are passed over.
-func decodeEvent(value []byte, now time.Time) (store.Event, *fault) {
+func decodeEvent(d *decoder, now time.Time) (store.Event, *fault) {
 	var e store.Event
-	d := newDecoder(value)
 	if d.PeekKind() != '{' {
 		return e, faultf(codeType, "An event must be a JSON object.")
 	}
 	_, _ = d.ReadToken() // the JSON is known to be valid, here and below
 	named := false
 	for d.PeekKind() != '}' {
-		name, _ := d.ReadToken()
 		var err *fault
-		switch name.String() {
+		switch d.text() {
 		case "event":
 			named = true
 			if e.Name, err = decodeText(d, "event"); err == nil && e.Name == "" {
@@ -205,17 +201,16 @@ func decodeEvent(value []byte, now time.Time) (store.Event, *fault) {
 	return e, nil
 }
 
-func decodeText(d *jsontext.Decoder, field string) (string, *fault) {
+func decodeText(d *decoder, field string) (string, *fault) {
 	if d.PeekKind() != '"' {
 		return "", faultf(codeType, "%s must be a text.", field)
 	}
-	token, _ := d.ReadToken()
-	return checkText(field, token.String(), store.MaxEventName)
+	return checkText(field, d.text(), store.MaxEventName)
 }
 
 // decodeOptional reads a text that may be null. A number is taken as it is
 // written, for ids often are numbers.
-func decodeOptional(d *jsontext.Decoder, field string) (string, *fault) {
+func decodeOptional(d *decoder, field string) (string, *fault) {
 	switch d.PeekKind() {
 	case 'n':
 		_ = d.SkipValue()
@@ -230,14 +225,13 @@ func decodeOptional(d *jsontext.Decoder, field string) (string, *fault) {
 // secondsEnd is where epoch seconds end and epoch milliseconds begin.
 const secondsEnd = 1e11
 
-func decodeTime(d *jsontext.Decoder, now time.Time) (time.Time, *fault) {
+func decodeTime(d *decoder, now time.Time) (time.Time, *fault) {
 	switch d.PeekKind() {
 	case 'n':
 		_ = d.SkipValue()
 		return time.Time{}, nil
 	case '"':
-		token, _ := d.ReadToken()
-		return parseTime(token.String(), now)
+		return parseTime(d.text(), now)
 	case '0':
 		token, _ := d.ReadToken()
 		return epochTime(token.Float(), now)
@@ -266,7 +260,10 @@ func parseTime(text string, now time.Time) (time.Time, *fault) {
 
 // upperTime lets the letters of RFC 3339 be small, as it allows.
 func upperTime(s string) string {
-	return string(bytes.ToUpper([]byte(s)))
+	if strings.ContainsAny(s, "tz") {
+		return strings.ToUpper(s)
+	}
+	return s
 }
 
 func checkTime(at, now time.Time) (time.Time, *fault) {
@@ -280,7 +277,7 @@ func checkTime(at, now time.Time) (time.Time, *fault) {
 	return at, nil
 }
 
-func decodeProperties(d *jsontext.Decoder) (store.Properties, *fault) {
+func decodeProperties(d *decoder) (store.Properties, *fault) {
 	switch d.PeekKind() {
 	case 'n':
 		_ = d.SkipValue()
@@ -290,10 +287,9 @@ func decodeProperties(d *jsontext.Decoder) (store.Properties, *fault) {
 		return nil, faultf(codeType, "properties must be a JSON object.")
 	}
 	_, _ = d.ReadToken()
-	var properties []store.Property
+	d.properties = d.properties[:0]
 	for d.PeekKind() != '}' {
-		token, _ := d.ReadToken()
-		key, err := checkKey(token.String())
+		key, err := checkKey(d.text())
 		if err != nil {
 			return nil, err
 		}
@@ -301,14 +297,14 @@ func decodeProperties(d *jsontext.Decoder) (store.Properties, *fault) {
 		if err != nil {
 			return nil, err
 		}
-		properties = append(properties, store.Property{Key: key, Value: value})
+		d.properties = append(d.properties, store.Property{Key: key, Value: value})
 	}
 	_, _ = d.ReadToken()
-	return limited(properties)
+	return limited(slices.Clone(d.properties))
 }
 
 // decodeValue reads a property. What is deeper than a value is kept as its JSON text.
-func decodeValue(d *jsontext.Decoder, key string) (store.Value, *fault) {
+func decodeValue(d *decoder, key string) (store.Value, *fault) {
 	switch d.PeekKind() {
 	case 'n':
 		_ = d.SkipValue()
@@ -320,8 +316,7 @@ func decodeValue(d *jsontext.Decoder, key string) (store.Value, *fault) {
 		token, _ := d.ReadToken()
 		return checkNumber(key, token.Float())
 	case '"':
-		token, _ := d.ReadToken()
-		text, err := checkText("property "+key, token.String(), store.MaxText)
+		text, err := checkText("property "+key, d.text(), store.MaxText)
 		return store.Text(text), err
 	}
 	value, _ := d.ReadValue()

@@ -34,7 +34,7 @@ func openEnvelope(data []byte) (e envelope, err error) {
 	if e.items, err = splitJSON(data); err != nil || bytes.TrimLeft(data, " \t\r\n")[0] != '{' {
 		return e, err
 	}
-	_ = eachMember(e.items[0], func(name string, d *jsontext.Decoder) *fault {
+	_ = eachMember(e.items[0], func(name string, d *decoder) *fault {
 		if name != "batch" {
 			e.keys.read(name, d)
 			return nil
@@ -58,7 +58,7 @@ type keys struct {
 }
 
 // read reads a member of an object; some are the key.
-func (k *keys) read(name string, d *jsontext.Decoder) {
+func (k *keys) read(name string, d *decoder) {
 	value, _ := d.ReadValue()
 	switch name {
 	case "writeKey", "api_key", "token":
@@ -106,15 +106,14 @@ func (e *envelope) take(b *Batch, index int, item jsontext.Value, draft *Draft) 
 
 // eachMember calls fn for each member of a value that is known to be valid JSON;
 // fn must read the member's value. The first fault ends it.
-func eachMember(object jsontext.Value, fn func(name string, d *jsontext.Decoder) *fault) *fault {
+func eachMember(object jsontext.Value, fn func(name string, d *decoder) *fault) *fault {
 	d := newDecoder(object)
 	if d.PeekKind() != '{' {
 		return faultf(codeType, "An event must be a JSON object.")
 	}
 	_, _ = d.ReadToken()
 	for d.PeekKind() != '}' {
-		name, _ := d.ReadToken()
-		if err := fn(name.String(), d); err != nil {
+		if err := fn(d.text(), d); err != nil {
 			return err
 		}
 	}
@@ -125,12 +124,11 @@ func eachMember(object jsontext.Value, fn func(name string, d *jsontext.Decoder)
 var looseTimes = []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02"}
 
 // decodeLooseTime reads a time like decodeTime, and also in the forms of looseTimes.
-func decodeLooseTime(d *jsontext.Decoder, now time.Time) (time.Time, *fault) {
+func decodeLooseTime(d *decoder, now time.Time) (time.Time, *fault) {
 	if d.PeekKind() != '"' {
 		return decodeTime(d, now)
 	}
-	token, _ := d.ReadToken()
-	return parseLooseTime(token.String(), now)
+	return parseLooseTime(d.text(), now)
 }
 
 func parseLooseTime(text string, now time.Time) (time.Time, *fault) {

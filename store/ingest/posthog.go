@@ -32,7 +32,7 @@ func posthogEvent(item jsontext.Value, keys *keys, now time.Time) *Draft {
 		offset     float64
 		properties store.Properties
 	)
-	draft.blame(eachMember(item, func(name string, d *jsontext.Decoder) (err *fault) {
+	draft.blame(eachMember(item, func(name string, d *decoder) (err *fault) {
 		var text string
 		switch name {
 		case "event":
@@ -95,7 +95,7 @@ func (d *Draft) drop(key string) {
 const longestOffset = 3e11
 
 // decodeOffset reads how many milliseconds ago an event happened.
-func decodeOffset(d *jsontext.Decoder) (float64, *fault) {
+func decodeOffset(d *decoder) (float64, *fault) {
 	if d.PeekKind() != '0' {
 		_ = d.SkipValue()
 		return 0, nil

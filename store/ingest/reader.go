@@ -73,11 +73,12 @@ func NewReader(r io.Reader, format Format, columns Columns, now func() time.Time
 	case CSV:
 		reader.next = (&csvReader{Reader: reader, columns: columns}).next
 	case NDJSON:
+		d := decoders.Get().(*decoder) // never given back, as nobody says when the reader ends
 		reader.next = reader.eachLine(func(line []byte) (store.Event, *fault) {
-			if err := checkLine(line); err != nil {
+			if err := checkLine(d, line); err != nil {
 				return store.Event{}, err
 			}
-			return decodeEvent(line, now())
+			return decodeEvent(d.reset(line), now())
 		})
 	default:
 		reader.next = reader.eachLine(func(line []byte) (store.Event, *fault) {

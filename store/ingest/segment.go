@@ -39,7 +39,7 @@ type segmentFields struct {
 func segmentCall(call jsontext.Value, kind string, now time.Time) *Draft {
 	draft := &Draft{}
 	f := segmentFields{kind: kind}
-	draft.blame(eachMember(call, func(name string, d *jsontext.Decoder) (err *fault) {
+	draft.blame(eachMember(call, func(name string, d *decoder) (err *fault) {
 		var text string
 		switch name {
 		case "type":
