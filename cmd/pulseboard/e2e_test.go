@@ -472,17 +472,27 @@ func TestTimesAreThoseOfTheViewersClock(t *testing.T) {
 	s := newSite(t, "--cycle", "200ms")
 	b := newBrowser(t)
 	b.inZone("America/New_York")
-	then := request("u1", "/", 200)
-	then["time"] = "2026-03-08T12:00:00Z"
-	later := request("u1", "/", 200)
-	later["time"] = "2026-04-05T12:00:00Z"
-	s.post(then, later)
+	for _, time := range []string{"2025-09-06T12:00:00Z", "2025-11-02T05:45:00Z", "2026-03-08T10:00:00Z", "2026-04-05T12:00:00Z"} {
+		e := request("u1", "/", 200)
+		e["time"] = time
+		s.post(e)
+	}
 	b.signIn(s, email, "/dashboards/web?from=2026-03-07T12:00:00Z&to=2026-03-09T18:00:00Z")
 	const labels = `Array.from(document.querySelectorAll(".plot-x")[0].children, (e) => e.textContent + " at " + e.getAttribute("x")).join(", ")`
 	// The steps are of an hour: the last begins at 13:00. At night the clocks went an hour forward.
 	b.sees(labels, "7 Mar 12:00 at 9.43%, 8 Mar at 32.08%, 8 Mar 12:00 at 52.83%, 9 Mar at 75.47%, 9 Mar 13:00 at 100%")
 	b.sees(`document.querySelector("#range > summary").textContent.trim()`, "7 Mar 07:00 – 9 Mar 14:00")
 	b.sees(`document.querySelector("[data-zone-note]").textContent`, "Times are those of America/New_York.")
+
+	// No clock shows the hour that is left out, and one that comes again stands twice.
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?from=2026-03-08T05:00:00Z&to=2026-03-08T11:00:00Z"))
+	b.sees(labels, "01:00 at 16.90%, 03:00 at 33.80%, 04:00 at 50.70%, 05:00 at 67.61%, 06:55 at 100%")
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?from=2025-11-02T04:00:00Z&to=2025-11-02T10:00:00Z"))
+	b.sees(labels, "01:00 at 16.90%, 01:00 at 33.80%, 02:00 at 50.70%, 03:00 at 67.61%, 04:55 at 100%")
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?from=2025-11-02T05:30:00Z&to=2025-11-02T06:30:00Z"))
+	b.sees(labels, "01:40 at 16.95%, 01:50 at 33.90%, 01:00 at 50.85%, 01:10 at 67.80%, 01:29 at 100%")
+	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=America/Santiago&from=2025-09-05T12:00:00Z&to=2025-09-08T12:00:00Z"))
+	b.sees(labels, "5 Sep 12:00 at 5.63%, 6 Sep at 22.54%, 6 Sep 12:00 at 39.44%, 7 Sep at 56.34%, 7 Sep 12:00 at 71.83%, 8 Sep 08:00 at 100%") // the clocks leave out the first hour of the 7th
 
 	// In Sydney they go back in the night after the first midnight.
 	b.do(chromedp.Navigate(s.url + "/dashboards/web?tz=Australia/Sydney&from=2026-04-04T00:00:00Z&to=2026-04-06T06:00:00Z"))

@@ -39,10 +39,13 @@
     return Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second) / 1000;
   }
 
-  // instant gives when the zone's clock shows that.
-  function instant(shown) {
-    const first = shown - (local(shown) - shown);
-    return shown - (local(first) - first); // another one where the clocks change in between
+  const offset = (at) => local(at) - at;
+
+  // instants gives when the zone's clock shows that: once; never, where it is put
+  // forward; twice, where it is put back.
+  function instants(shown) {
+    const offsets = new Set([offset(shown - DAY), offset(shown + DAY)]);
+    return Array.from(offsets, (o) => shown - o).filter((at) => local(at) === shown).sort((a, b) => a - b);
   }
 
   const two = (n) => String(n).padStart(2, "0");
@@ -57,6 +60,20 @@
     return days ? dayOf(d) + " " + timeOf(d) : timeOf(d);
   }
 
+  // roundTimes gives when the zone's clock shows a multiple of every, in order. A time for
+  // more than an hour stands once where the clock shows its hour twice, and a midnight
+  // that is left out is the moment after it.
+  function roundTimes(from, to, every) {
+    const begin = local(from), end = local(to), change = Math.abs(offset(to) - offset(from));
+    const all = [];
+    for (let shown = Math.ceil((Math.min(begin, end) - change) / every) * every; shown <= Math.max(begin, end) + change; shown += every) {
+      const when = instants(shown);
+      if (!when.length && shown % DAY === 0) when.push(shown - offset(shown - DAY));
+      for (const at of every > 3600 ? when.slice(0, 1) : when) if (at >= from && at < to) all.push({ at, shown });
+    }
+    return all.sort((a, b) => a.at - b.at);
+  }
+
   // labels does what timeLabels in views/chart.go does, with times that are round here.
   function labels(w) {
     const last = w.to - w.step, span = last - w.from;
@@ -65,9 +82,7 @@
     const every = LABEL_STEPS.find((s) => s >= w.step && span / s < MAX_LABELS + 1) || LABEL_STEPS[LABEL_STEPS.length - 1];
     const long = end.text.length > 8; // and takes the room of another, or of two where there is little
     const all = [];
-    for (let shown = Math.ceil(local(w.from) / every) * every; ; shown += every) {
-      const at = instant(shown);
-      if (at >= last) break;
+    for (const { at, shown } of roundTimes(w.from, last, every)) {
       const fraction = (at - w.from) / span;
       if (fraction < 0.03 || fraction > (long ? 0.8 : 0.84)) continue;
       const odd = all.length % 2 || (long && fraction > 0.6);
