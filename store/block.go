@@ -165,16 +165,6 @@ func (r *blockReader) uvarint() uint64 {
 	return n
 }
 
-// twoUvarints reads two numbers, which mostly take a byte each.
-func (r *blockReader) twoUvarints() (a, b uint64) {
-	if len(r.rest) > 1 && (r.rest[0]|r.rest[1]) < 0x80 {
-		a, b = uint64(r.rest[0]), uint64(r.rest[1])
-		r.rest = r.rest[2:]
-		return a, b
-	}
-	return r.uvarint(), r.uvarint()
-}
-
 // length reads how many things of at least size bytes each follow.
 func (r *blockReader) length(size int) int {
 	n := r.uvarint()

@@ -240,22 +240,34 @@ func (d *distribution) read(r *blockReader) {
 	case 1:
 		n := r.length(2)
 		d.binned, d.bins = true, make([]bin, n)
-		key := int64(-lastBin - 1)
-		for i := range d.bins {
-			step, count := r.twoUvarints()
-			if step-1 > 2*lastBin || key+int64(step) > lastBin || count-1 >= math.MaxInt32*1_000_000 {
-				r.fail(errors.New("a bin has no bounds"))
-			}
-			if r.err != nil {
-				return
-			}
-			key += int64(step)
-			d.bins[i] = bin{int32(key), int64(count)}
-		}
+		d.readBins(r)
 		if n == 0 {
 			r.fail(errors.New("no bins"))
 		}
 	default:
 		r.fail(fmt.Errorf("kind %d of values", kind))
 	}
+}
+
+// readBins reads all bins. There are many in a block, so it keeps what it goes through in
+// registers and reads numbers of a byte, as most are, by itself.
+func (d *distribution) readBins(r *blockReader) {
+	rest, key := r.rest, int64(-lastBin-1)
+	for i := range d.bins {
+		var step, count uint64
+		if len(rest) > 1 && (rest[0]|rest[1]) < 0x80 {
+			step, count, rest = uint64(rest[0]), uint64(rest[1]), rest[2:]
+		} else {
+			r.rest = rest
+			step, count = r.uvarint(), r.uvarint()
+			rest = r.rest
+		}
+		if step-1 > 2*lastBin || key+int64(step) > lastBin || count-1 >= math.MaxInt32*1_000_000 {
+			r.fail(errors.New("a bin has no bounds"))
+			return
+		}
+		key += int64(step)
+		d.bins[i] = bin{int32(key), int64(count)}
+	}
+	r.rest = rest
 }
