@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -36,22 +37,32 @@ type segmentWriter struct {
 	tenant   store.TenantID
 	received time.Time // of the latest
 
+	waiting *segmentBuffer // nil when none is
+	bytes   int
+}
+
+// segmentBuffer is room for the events of a segment and for what they are packed to.
+type segmentBuffer struct {
 	events []store.Event
-	bytes  int
 	packed []byte
 }
+
+var segmentBuffers = sync.Pool{New: func() any { return &segmentBuffer{} }}
 
 // add adds an event, which has its seq and its time.
 func (w *segmentWriter) add(e *store.Event, received time.Time) error {
 	if received.After(w.received) {
 		w.received = received
 	}
-	w.events = append(w.events, *e)
+	if w.waiting == nil {
+		w.waiting = segmentBuffers.Get().(*segmentBuffer)
+	}
+	w.waiting.events = append(w.waiting.events, *e)
 	w.bytes += len(e.Name) + len(e.ID) + len(e.User)
 	for _, p := range e.Properties {
 		w.bytes += len(p.Key) + p.Value.Size()
 	}
-	if len(w.events) < segmentEvents && w.bytes < segmentBytes {
+	if len(w.waiting.events) < segmentEvents && w.bytes < segmentBytes {
 		return nil
 	}
 	return w.flush()
@@ -59,13 +70,19 @@ func (w *segmentWriter) add(e *store.Event, received time.Time) error {
 
 // flush writes what was added since the last time.
 func (w *segmentWriter) flush() error {
-	if len(w.events) == 0 {
+	buffer := w.waiting
+	if buffer == nil {
 		return nil
 	}
-	p := packSegment(w.packed[:0], w.events, w.received.UnixMicro())
-	clear(w.events) // their texts need not be kept in memory
-	w.packed, w.events, w.bytes = p.packed, w.events[:0], 0
-	return p.write(w.ctx, w.insert, w.tenant)
+	p := packSegment(buffer.packed[:0], buffer.events, w.received.UnixMicro())
+	if err := p.write(w.ctx, w.insert, w.tenant); err != nil {
+		return err
+	}
+	clear(buffer.events) // their texts need not be kept in memory
+	buffer.events, buffer.packed = buffer.events[:0], p.packed
+	segmentBuffers.Put(buffer)
+	w.waiting, w.bytes = nil, 0
+	return nil
 }
 
 // packedSegment is a row of segments.
