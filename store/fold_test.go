@@ -314,7 +314,10 @@ func drawFormula(t *rapid.T, d Dashboard) (w Widget, ok bool) {
 }
 
 func drawBoard(t *rapid.T) (Dashboard, View) {
-	d := Dashboard{ID: "d", Variables: []Variable{{"host", "host"}}}
+	d := Dashboard{ID: "d"}
+	if rapid.Bool().Draw(t, "variable") {
+		d.Variables = []Variable{{"host", "host"}}
+	}
 	for i := range rapid.IntRange(1, 4).Draw(t, "widgets") {
 		d.Widgets = append(d.Widgets, drawWidget(t, i))
 	}
@@ -330,7 +333,7 @@ func drawBoard(t *rapid.T) (Dashboard, View) {
 		t.Fatal(err)
 	}
 	v := View{Dashboard: "d", Range: r}
-	if rapid.Bool().Draw(t, "picked") {
+	if d.Variables != nil && rapid.Bool().Draw(t, "picked") {
 		v.Vars = Vars{"host": {rapid.SampledFrom([]string{"DE", "500", "true"}).Draw(t, "value")}}
 	}
 	return d, v

@@ -49,6 +49,19 @@ func TestASegmentGivesBackItsEvents(t *testing.T) {
 	})
 }
 
+// What a segment holds depends on its events alone, not on what was packed before.
+func TestASegmentHoldsNothingOfTheOneBefore(t *testing.T) {
+	events := func(name string) []Event {
+		return []Event{{Seq: 1, Name: name, Time: epoch, ID: name, Properties: Properties{{name, Text(name)}}}}
+	}
+	p := newSegmentPacker()
+	alone := string(newSegmentPacker().pack(events("b")))
+	p.pack(events("a"))
+	if after := string(p.pack(events("b"))); after != alone {
+		t.Errorf("%q after another, %q alone", after, alone)
+	}
+}
+
 // Whatever stands in a segment, reading it ends with events or an error.
 func FuzzReadSegment(f *testing.F) {
 	var events []Event

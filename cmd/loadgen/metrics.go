@@ -20,7 +20,7 @@ import (
 // of the same run.
 type metricsCmd struct {
 	Binary string `help:"The pulseboard to measure." default:"bin/pulseboard" type:"path"`
-	Rounds int    `help:"Rounds of which the median counts." default:"3"`
+	Rounds int    `help:"Rounds of which the median counts." default:"5"`
 	Kept   int    `help:"Events kept before taking in is measured." default:"1000000"`
 	Burst  int    `help:"Events taken in a round." default:"200000"`
 	Events int    `help:"Events kept when boards are read." default:"10000000"`

@@ -180,6 +180,25 @@ func FuzzLogLine(f *testing.F) {
 	})
 }
 
+// More words than are remembered, some of which share a place.
+func TestEachEventHasItsOwnWords(t *testing.T) {
+	const events = 4 * numberOfWords
+	var lines []byte
+	for i := range events {
+		lines = fmt.Appendf(lines, `{"event":"e%d","user":"u%d","properties":{"k%d":"v%d"}}`+"\n", i, i, i, i)
+	}
+	batch, err := Decode(lines, true, now)
+	if err != nil || len(batch.Events) != events {
+		t.Fatalf("%d events, %v", len(batch.Events), err)
+	}
+	for i, e := range batch.Events {
+		got := string(e.AppendJSON(nil))
+		if want := fmt.Sprintf(`{"event":"e%d","user":"u%d","properties":{"k%d":"v%d"}}`, i, i, i, i); got != want {
+			t.Fatalf("event %d is %s", i, got)
+		}
+	}
+}
+
 func BenchmarkDecodeNDJSON(b *testing.B) {
 	line := `{"event":"request","id":"a1","time":"2026-02-09T15:12:00.5Z","user":"u7","properties":{"path":"/","status":200,"duration_ms":12.5}}` + "\n"
 	data := []byte(strings.Repeat(line, 1000))
