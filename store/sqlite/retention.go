@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -84,20 +83,15 @@ func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before 
 		return false, nil
 	}
 	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		for _, segment := range old {
-			result, err := tx.ExecContext(ctx, `DELETE FROM segments WHERE id = ? AND last_seq = ? AND events = ?`, segment.ID, segment.LastSeq, segment.Events)
-			if err != nil {
-				return err
-			}
-			if n, err := result.RowsAffected(); err != nil || n == 0 {
-				return cmp.Or(err, errMergedElsewhere)
-			}
-			_, err = tx.ExecContext(ctx, `UPDATE heads SET kept = kept - ?, forgotten = ? WHERE tenant_id = ?`, segment.Events, segment.LastSeq, tenant)
-			if err != nil {
-				return err
-			}
+		if err := deleteRun(ctx, tx, old); err != nil {
+			return err
 		}
-		return nil
+		gone := int64(0)
+		for _, segment := range old {
+			gone += segment.Events
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE heads SET kept = kept - ?, forgotten = ? WHERE tenant_id = ?`, gone, old[len(old)-1].LastSeq, tenant)
+		return err
 	})
 	if errors.Is(err, errMergedElsewhere) {
 		return true, nil

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,6 +86,26 @@ func TestOldEventsAreForgottenWhenAllRollupsCountThem(t *testing.T) {
 	var steps int
 	if err := s.reader.Get(&steps, `SELECT count(*) FROM rollup_steps`); err != nil || steps != 0 {
 		t.Errorf("%d steps are left, %v", steps, err)
+	}
+}
+
+func TestWhatWasMergedIsKeptAsLongAsItsLatest(t *testing.T) {
+	s := newStore(t)
+	acme := newTenant(t, s, "acme")
+	for i := range mergeAfter {
+		record(t, s, acme, noon.AddDate(0, 0, i/(mergeAfter/2)), event("visit", fmt.Sprint(i), noon)) // on two days
+	}
+	if err := s.mergeSegments(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	for late, want := range [][]int{{mergeAfter}, {mergeAfter}, nil} {
+		days := store.DefaultRetention.EventDays + late
+		if _, err := s.Forget(t.Context(), acme, noon.AddDate(0, 0, days)); err != nil {
+			t.Fatal(err)
+		}
+		if sizes := segmentsOf(t, s, acme); !slices.Equal(sizes, want) {
+			t.Errorf("%d days after the first, segments of %v events are left, want %v", days, sizes, want)
+		}
 	}
 }
 
