@@ -144,6 +144,7 @@ type WidgetReading struct {
 	Previous      Number
 	PreviousSpark []Point
 	Direct        bool // it is read from the events, for it has too many groups to be kept folded
+	Merged        bool // groups were merged into OtherGroup because they would take too much memory
 
 	json, picture []byte // what Diff compares
 }
@@ -170,6 +171,13 @@ func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
 func (w WidgetReading) countedDirectly() WidgetReading {
 	w.Direct = true
 	w.picture = append(bytes.Clone(w.picture), " direct"...)
+	return w
+}
+
+// merged adds that groups were merged to save memory.
+func (w WidgetReading) merged() WidgetReading {
+	w.Merged = true
+	w.picture = append(bytes.Clone(w.picture), " merged"...)
 	return w
 }
 
