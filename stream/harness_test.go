@@ -126,8 +126,7 @@ func (s *shelf) ScanEvents(_ context.Context, _ store.TenantID, scan store.Scan,
 
 func (s *shelf) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
 	return s.ScanEvents(ctx, tenant, store.Scan{From: time.Unix(fold.Window().From, 0), To: to}, func(e *store.Event) error {
-		fold.Add(e)
-		return nil
+		return fold.Add(e)
 	})
 }
 

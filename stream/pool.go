@@ -187,8 +187,7 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	} else {
 		scan.From = time.Unix(fold.From(), 0)
 		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
-			fold.Add(e)
-			return nil
+			return fold.Add(e)
 		})
 	}
 	if err != nil {
