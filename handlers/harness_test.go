@@ -61,15 +61,16 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w := &world{t: t, store: st}
 	w.server, err = handlers.New(t.Context(), handlers.Config{
-		Store:     st,
-		Log:       slog.New(slog.DiscardHandler),
-		Registry:  prometheus.NewRegistry(),
-		Cycle:     100 * time.Millisecond,
-		Heartbeat: time.Second,
-		Capacity:  1000,
-		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 60},
-		Metrics:   true,
-		Build:     handlers.Build{Version: "v1", Commit: "c", Go: "go"},
+		Store:      st,
+		Log:        slog.New(slog.DiscardHandler),
+		Registry:   prometheus.NewRegistry(),
+		Cycle:      100 * time.Millisecond,
+		Heartbeat:  time.Second,
+		Capacity:   1000,
+		Limits:     stream.Limits{Streams: 10, ConnectsPerMinute: 60, ViewsPerMinute: 600},
+		ViewMemory: 256 << 20,
+		Metrics:    true,
+		Build:      handlers.Build{Version: "v1", Commit: "c", Go: "go"},
 	})
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())

@@ -27,9 +27,12 @@ type Config struct {
 	Heartbeat time.Duration
 	Limits    stream.Limits // of one viewer
 	Capacity  int           // streams that the server has room for
-	TLS       bool          // cookies are Secure
-	Metrics   bool          // /metrics is served beside the rest
-	Build     Build
+
+	ViewMemory int // bytes that views may take
+
+	TLS     bool // cookies are Secure
+	Metrics bool // /metrics is served beside the rest
+	Build   Build
 }
 
 // Build names the program.
@@ -63,6 +66,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	registerStoreMetrics(c.Registry, c.Store)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
+	hub.LimitMemory(c.ViewMemory)
 	if err := hub.UseWriters(); err != nil {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}

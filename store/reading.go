@@ -159,6 +159,22 @@ func NewWidgetReading(key WidgetKey, reading Reading, spark []Point) WidgetReadi
 	return WidgetReading{Key: key, Reading: reading, Spark: spark, json: json, picture: picture}
 }
 
+// Numbers is how many numbers the reading holds, those of the period before included.
+func (w WidgetReading) Numbers() int {
+	n := 1 + len(w.Spark) + len(w.PreviousSpark)
+	switch r := w.Reading.(type) {
+	case Series:
+		n += len(r.Points)
+	case Ranking:
+		n += len(r)
+	case GroupedSeries:
+		for _, g := range r.Groups {
+			n += len(g.Points)
+		}
+	}
+	return n
+}
+
 // against adds what the period before reads.
 func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
 	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
