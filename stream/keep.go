@@ -19,11 +19,15 @@ const (
 // keep writes what is known of the newest rendition to disk and then releases it to watchers.
 // So a watcher that comes back finds its cursor known, whatever was killed meanwhile.
 func (p *Pool) keep(ctx context.Context) error {
-	p.keepMu.Lock()
-	defer p.keepMu.Unlock()
+	select {
+	case p.keeping <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.keeping }()
 	r := p.current.Load()
 	if r.id() > p.kept {
-		if err := p.hub.source.SaveViewState(ctx, p.view.Tenant, p.key.view, p.owner, r.state); err != nil {
+		if err := p.hub.source.SaveViewState(ctx, p.view.Tenant, p.key.view, *p.owner.Load(), r.state); err != nil {
 			p.keepAfter.Store(p.hub.uptime() + int64(keepAgain))
 			return err
 		}
@@ -61,11 +65,7 @@ func (p *Pool) untilKept() time.Duration {
 // somebody else, the stream begins all the same: with ids that are known to this process
 // alone, so that a reader that comes back to another gets a snapshot.
 func (p *Pool) begin(ctx context.Context, owner store.ViewOwner) {
-	p.keepMu.Lock()
-	if p.owner == "" {
-		p.owner = owner
-	}
-	p.keepMu.Unlock()
+	p.owner.CompareAndSwap(nil, &owner)
 	p.durable.Store(true)
 	if err := p.keep(ctx); err != nil && ctx.Err() == nil {
 		p.logUnkept(err)

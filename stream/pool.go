@@ -46,10 +46,10 @@ type Pool struct {
 	folded    store.EventSeq // events up to here are in fold
 	loose     int64          // the epoch of ids given while nobody watched; 0: none yet
 
-	keepMu    sync.Mutex // held while ids are written to disk
-	kept      store.Seq  // the newest id on disk
-	owner     store.ViewOwner
-	keepAfter atomic.Int64 // by Hub.uptime; not before, because the last try failed
+	keeping   chan struct{}                   // holds one while ids are written to disk
+	kept      store.Seq                       // the newest id on disk; belongs to who is keeping
+	owner     atomic.Pointer[store.ViewOwner] // who watched first; nil before
+	keepAfter atomic.Int64                    // by Hub.uptime; not before, because the last try failed
 
 	lanesMu  sync.Mutex // held for moments
 	lanes    map[time.Duration]*lane
@@ -71,6 +71,7 @@ func newPool(h *Hub, view store.View, key poolKey) *Pool {
 		view:     view,
 		key:      key,
 		woken:    make(chan struct{}, 1),
+		keeping:  make(chan struct{}, 1),
 		lanes:    map[time.Duration]*lane{},
 		watchers: map[*Watcher]struct{}{},
 	}
@@ -302,9 +303,7 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 			return fmt.Errorf("load ids of %s: %w", p.key.view, err)
 		}
 		was = &rendition{state: state}
-		p.keepMu.Lock()
-		p.kept = state.Last
-		p.keepMu.Unlock()
+		p.kept = state.Last // nobody keeps what was never published
 	}
 	next := store.Snapshot{ID: was.state.Last, At: now, Window: p.fold.Window(), Widgets: p.fold.Readings()}
 	delta := was.snapshot.Diff(next)
