@@ -22,26 +22,43 @@ type form struct {
 }
 
 // takeIn keeps the events of a request. When it returns they are on disk and
-// counted: whoever asks then finds them.
-func (s *Server) takeIn(w http.ResponseWriter, r *http.Request, f form) (eventsAnswer, error) {
-	// Senders that no header names are known when their body has been read. Until
+// counted: whoever asks then finds them. On an error nothing was kept.
+func (s *Server) takeIn(r *http.Request, f form) (eventsAnswer, error) {
+	answer, err := s.takeInBatch(r, f)
+	if err != nil && asHTTPError(err).RetryAfter > 0 {
+		s.events.refused.Inc()
+	}
+	return answer, err
+}
+
+func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
+	coding, err := contentCoding(r.Header)
+	if err != nil {
+		return eventsAnswer{}, err
+	}
+	// Senders that no header names are known when their body has been decoded. Until
 	// then they may only hold up others like them.
-	intake := s.intake
+	intake, sender := s.intake, []string{headerKey(r), clientNetwork(r)}
 	tenant, err := s.keyTenant(r.Context(), headerKey(r))
 	stranger := err == errNoKey && f.keyInBody
 	switch {
 	case stranger:
-		intake = s.strangers
+		intake, sender = s.strangers, sender[1:]
 	case err != nil:
+		return eventsAnswer{}, err
+	}
+	share := intake.bodies.share(sender...)
+	defer share.release()
+	packed, err := readBody(r, share)
+	if err != nil {
 		return eventsAnswer{}, err
 	}
 	leave, err := intake.enter(r.Context())
 	if err != nil {
-		s.events.refused.Inc()
 		return eventsAnswer{}, err
 	}
 	defer leave()
-	body, err := readBody(w, r)
+	body, err := unpackBody(packed, coding)
 	if err != nil {
 		return eventsAnswer{}, err
 	}
@@ -104,22 +121,30 @@ func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error
 	return tenant, err
 }
 
-// Batches are decoded and kept by a few at once; more wait a little, and what
-// cannot even wait is sent away to come again. So a flood costs bounded memory.
+// Batches that have been read are decoded and kept by a few at once; more wait a
+// little, and what cannot even wait is sent away to come again. So a flood costs bounded
+// memory.
 const (
 	intakeAtOnce   = 8
 	intakeWaiting  = 512
 	intakePatience = 10 * time.Second
 )
 
-// intake bounds the batches that are worked on at once.
+// Bytes of bodies that are being read or wait to be decoded, of all senders of a kind.
+const (
+	bodiesInFlight    = 64 << 20
+	strangersInFlight = 32 << 20
+)
+
+// intake bounds the batches that are worked on at once, and the bodies that come in.
 type intake struct {
+	bodies  *inFlight
 	waiting chan struct{}
 	working chan struct{}
 }
 
-func newIntake() *intake {
-	return &intake{waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
+func newIntake(bytes int) *intake {
+	return &intake{bodies: newInFlight(bytes), waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
 }
 
 // enter waits for a place; leave gives it back.
