@@ -67,8 +67,8 @@ func (b *pacedBody) Read(p []byte) (n int, err error) {
 	case err == io.EOF:
 		b.complete = true
 		b.setDeadline(time.Time{}) // in HTTP/2 it would be a timer that goes on
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.late = true
+	case errors.Is(err, os.ErrDeadlineExceeded), err != nil && !time.Now().Before(b.deadline):
+		b.late = true // net/http has errors of its own for what ends a body of chunks
 		err = b.lateError()
 	}
 	return n, err

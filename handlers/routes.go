@@ -85,6 +85,10 @@ func (s *Server) MetricsHandler() http.Handler {
 // or as JSON, and not as the plain text of the mux.
 func (s *Server) explainUnknown(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI == "*" { // of OPTIONS, for the server as a whole
+			s.writeError(w, r, notFound("page"))
+			return
+		}
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)

@@ -20,7 +20,7 @@ import (
 )
 
 // cuts can be set higher to try longer.
-var cuts = flag.Int("cuts", 300, "how many requests are cut, half-closed, slowed and reset")
+var cuts = flag.Int("cuts", 200, "how many requests are cut, half-closed, slowed and reset")
 
 // fate is what becomes of a request on its way.
 type fate int
@@ -180,6 +180,8 @@ func (s *shipment) judge() error {
 		return fmt.Errorf("an empty %d", s.status)
 	case s.status/100 != 2 && s.fate < brokenOff:
 		return fmt.Errorf("a request that was sent whole is answered %d %s", s.status, s.answer)
+	case s.fate == stalled && s.status/100 == 4 && s.status != http.StatusRequestTimeout:
+		return fmt.Errorf("a request that did not end is answered %d %s", s.status, s.answer)
 	case s.status/100 != 2:
 		return nil
 	}
