@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pulseboard/handlers"
+	"pulseboard/stream"
 )
 
 // raw sends bytes over a connection of its own, closes the half of it that it wrote to,
@@ -186,6 +192,48 @@ func TestNoRouteIsSilentWhenItsRequestIsGivenUp(t *testing.T) {
 					t.Errorf("%v HTTP/%d %s: answered %v: %d %q", address, version, accept, out.answered, out.Code, out.Body)
 				}
 			}
+		}
+	}
+}
+
+// A stream whose viewer leaves gives its place back at once, also over TLS and HTTP/1, where
+// its goroutine stays with it.
+func TestAStreamDoesNotOutliveItsViewer(t *testing.T) {
+	w := newWorld(t)
+	server, err := handlers.New(t.Context(), handlers.Config{
+		Store:     w.store,
+		Log:       slog.New(slog.DiscardHandler),
+		Registry:  prometheus.NewRegistry(),
+		Cycle:     100 * time.Millisecond,
+		Heartbeat: time.Hour, // so that no write tells that the viewer has left
+		Capacity:  1,
+		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 1000},
+	})
+	must(t, err)
+	web := httptest.NewTLSServer(server.Handler())
+	defer web.Close()
+	defer server.Drain(t.Context())
+	open := func() *http.Response {
+		r, err := http.NewRequest("GET", web.URL+"/api/stream/dashboard/web", nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+w.token(nil))
+		response, err := web.Client().Do(r)
+		must(t, err)
+		return response
+	}
+	first := open()
+	if first.StatusCode != http.StatusOK || first.ProtoMajor != 1 {
+		t.Fatalf("%s %s", first.Proto, first.Status)
+	}
+	first.Body.Close()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		next := open()
+		next.Body.Close()
+		if next.StatusCode == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the next viewer gets %s", next.Status)
 		}
 	}
 }
