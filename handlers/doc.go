@@ -12,7 +12,7 @@
 // says nothing, the connection is aborted, and a sender never takes silence for
 // success. A context that ends with the sender would end too soon for one that only closed its half
 // of the connection, so it ends some seconds later; streams have the sender's own. Bodies
-// come at a pace ([pacedBody]) and within bounds ([inFlight]), and take a place among the batches
+// come at a pace ([pacedBody]) and within bounds ([budget]), and take a place among the batches
 // that are worked on only when they are whole.
 //
 // # Concurrency

@@ -32,10 +32,6 @@ func (s *Server) takeIn(r *http.Request, f form) (eventsAnswer, error) {
 }
 
 func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
-	coding, err := contentCoding(r.Header)
-	if err != nil {
-		return eventsAnswer{}, err
-	}
 	// Senders that no header names are known when their body has been decoded. Until
 	// then they may only hold up others like them.
 	intake, sender := s.intake, []string{headerKey(r), clientNetwork(r)}
@@ -47,13 +43,17 @@ func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
 	case err != nil:
 		return eventsAnswer{}, err
 	}
+	coding, err := contentCoding(r.Header)
+	if err != nil {
+		return eventsAnswer{}, err
+	}
 	share := intake.bodies.share(sender...)
 	defer share.release()
 	packed, err := readBody(r, share)
 	if err != nil {
 		return eventsAnswer{}, err
 	}
-	leave, err := intake.enter(r.Context())
+	leave, err := intake.enter(r.Context(), sender...)
 	if err != nil {
 		return eventsAnswer{}, err
 	}
@@ -126,7 +126,7 @@ func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error
 // memory.
 const (
 	intakeAtOnce   = 8
-	intakeWaiting  = 512
+	intakeWaiting  = 2048
 	intakePatience = 10 * time.Second
 )
 
@@ -138,25 +138,24 @@ const (
 
 // intake bounds the batches that are worked on at once, and the bodies that come in.
 type intake struct {
-	bodies  *inFlight
-	waiting chan struct{}
+	bodies  *budget // of bytes
+	waiting *budget // of batches
 	working chan struct{}
 }
 
 func newIntake(bytes int) *intake {
-	return &intake{bodies: newInFlight(bytes), waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
+	return &intake{bodies: newBudget(bytes), waiting: newBudget(intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
 }
 
 // enter waits for a place; leave gives it back.
-func (i *intake) enter(ctx context.Context) (leave func(), err error) {
+func (i *intake) enter(ctx context.Context, sender ...string) (leave func(), err error) {
 	busy := fail(http.StatusTooManyRequests, "too_many_requests", "The server is taking in as much as it can. Send this batch again in a moment.")
 	busy.RetryAfter = time.Second
-	select {
-	case i.waiting <- struct{}{}:
-	default:
+	waiting := i.waiting.share(sender...)
+	if !waiting.add(1) {
 		return nil, busy
 	}
-	defer func() { <-i.waiting }()
+	defer waiting.release()
 	patience := time.NewTimer(intakePatience)
 	defer patience.Stop()
 	select {

@@ -177,7 +177,7 @@ func TestABodyThatComesSlowlyIsNotWaitedFor(t *testing.T) {
 					protocols := new(http.Protocols)
 					protocols.SetHTTP1(true)
 					protocols.SetUnencryptedHTTP2(true)
-					web := &http.Server{Handler: w.server.Handler(), Protocols: protocols}
+					web := &http.Server{Handler: w.server.Handler(), Protocols: protocols, ReadTimeout: 15 * time.Second}
 					go web.Serve(p)
 					defer web.Close()
 					method, path, _ := strings.Cut(c.request, " ")
@@ -218,7 +218,7 @@ func TestADeadlineEndsWithItsBody(t *testing.T) {
 			protocols.SetHTTP1(true)
 			protocols.SetUnencryptedHTTP2(true)
 			inner := w.server.Handler()
-			web := &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			web := &http.Server{Protocols: protocols, ReadTimeout: 15 * time.Second, Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 				inner.ServeHTTP(lateWriter{out}, r)
 				if r.Context().Err() != nil {
 					t.Error("the request was given up")

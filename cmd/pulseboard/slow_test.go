@@ -16,7 +16,7 @@ func TestWhatComesSlowlyHoldsNoConnection(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	_, address, _ := strings.Cut(s.url, "://")
-	const most = 20 * time.Second
+	const most = 25 * time.Second
 	var all sync.WaitGroup
 	for _, c := range []struct{ head, answer string }{
 		{"POST /api/events HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n", "401"},

@@ -3,14 +3,16 @@ package handlers
 import (
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // However many grow and end, no more is held than the limit, and in the end nothing.
 func TestSharesStayWithinTheirLimit(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const limit = 1000
-	f := newInFlight(limit)
+	f := newBudget(limit)
 	keys, addresses := []string{"k1", "k2", "k3"}, []string{"a1", "a2"}
 	var open []*share
 	refused := 0
@@ -48,7 +50,7 @@ func TestSharesStayWithinTheirLimit(t *testing.T) {
 // for the next key, and for the same key elsewhere.
 func TestTheGreedyLeaveRoomForOthers(t *testing.T) {
 	const piece = 4 << 10
-	take := func(f *inFlight, key, address string) (bytes int) {
+	take := func(f *budget, key, address string) (bytes int) {
 		for {
 			if _, err := f.share(key, address).grow(nil, piece); err != nil {
 				return bytes
@@ -56,7 +58,7 @@ func TestTheGreedyLeaveRoomForOthers(t *testing.T) {
 			bytes += piece
 		}
 	}
-	f := newInFlight(bodiesInFlight)
+	f := newBudget(bodiesInFlight)
 	if got := take(f, "k1", "a1"); got < 16<<20 || got > bodiesInFlight/2 {
 		t.Errorf("one sender gets %d bytes", got)
 	}
@@ -83,4 +85,41 @@ func TestAClientIsKnownByItsNetwork(t *testing.T) {
 			t.Errorf("%s is %s, want %s", address, got, want)
 		}
 	}
+}
+
+// A sender of any number of small batches doesn't take all places to wait in.
+func TestTheGreedyLeavePlacesToWaitIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIntake(bodiesInFlight)
+		var leave []func()
+		for range intakeAtOnce {
+			l, err := i.enter(t.Context(), "k1", "a1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
+		}
+		var all sync.WaitGroup
+		for range 3 * intakeWaiting {
+			all.Go(func() {
+				if l, err := i.enter(t.Context(), "k1", "a1"); err == nil {
+					l()
+				}
+			})
+		}
+		synctest.Wait()
+		all.Go(func() {
+			l, err := i.enter(t.Context(), "k2", "a1")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l()
+		})
+		synctest.Wait()
+		for _, l := range leave {
+			l()
+		}
+		all.Wait()
+	})
 }

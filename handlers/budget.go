@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// inFlight bounds the memory of bodies that come in. Who sends is named from the
+// budget bounds what requests hold while they are worked on. Who holds is named from the
 // whole to the part: by ingest key, then by address. None may hold more than it leaves free for
 // those beside it, so that a few that hold what they can don't stop all others.
-type inFlight struct {
+type budget struct {
 	mu    sync.Mutex
-	limit int // bytes
+	limit int
 	used  int
 	held  map[string]int
 }
 
-func newInFlight(limit int) *inFlight {
-	return &inFlight{limit: limit, held: map[string]int{}}
+func newBudget(limit int) *budget {
+	return &budget{limit: limit, held: map[string]int{}}
 }
 
-// share is what one body holds.
+// share is what one request holds.
 type share struct {
-	of    *inFlight
+	of    *budget
 	names []string
 	size  int
 }
 
 // share begins a share, with nothing in it. Release it in the end.
-func (f *inFlight) share(sender ...string) *share {
-	s := &share{of: f}
+func (b *budget) share(sender ...string) *share {
+	s := &share{of: b}
 	path := ""
 	for _, name := range sender {
 		path += name + "\x00"
@@ -42,16 +42,26 @@ func (f *inFlight) share(sender ...string) *share {
 // grow gives a body memory of another size. While it is copied, both are held. The error
 // says to come again.
 func (s *share) grow(body []byte, size int) ([]byte, error) {
-	if !s.of.take(s.names, size) {
+	before := s.size
+	if !s.add(size) {
 		e := fail(http.StatusTooManyRequests, "too_much_at_once", "The batches that you are sending at the same time are more than the server has room for. Nothing of this one was kept; send it again in a moment, and send fewer at once.")
 		e.RetryAfter = time.Second
 		return nil, e
 	}
 	grown := make([]byte, len(body), size)
 	copy(grown, body)
-	s.of.give(s.names, s.size)
-	s.size = size
+	s.of.give(s.names, before)
+	s.size -= before
 	return grown, nil
+}
+
+// add takes more into a share, and reports whether there is room.
+func (s *share) add(n int) bool {
+	ok := s.of.take(s.names, n)
+	if ok {
+		s.size += n
+	}
+	return ok
 }
 
 func (s *share) release() {
@@ -59,31 +69,31 @@ func (s *share) release() {
 	s.size = 0
 }
 
-func (f *inFlight) take(names []string, n int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	free := f.limit - f.used - n
+func (b *budget) take(names []string, n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	free := b.limit - b.used - n
 	for _, name := range names {
-		held := f.held[name] + n
+		held := b.held[name] + n
 		if held > free {
 			return false
 		}
 		free -= held
 	}
-	f.used += n
+	b.used += n
 	for _, name := range names {
-		f.held[name] += n
+		b.held[name] += n
 	}
 	return true
 }
 
-func (f *inFlight) give(names []string, n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.used -= n
+func (b *budget) give(names []string, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
 	for _, name := range names {
-		if f.held[name] -= n; f.held[name] <= 0 {
-			delete(f.held, name)
+		if b.held[name] -= n; b.held[name] <= 0 {
+			delete(b.held, name)
 		}
 	}
 }
