@@ -256,3 +256,29 @@ func (w lateWriter) WriteHeader(status int) {
 }
 
 func (w lateWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A body of chunks that stops right before its very end is late too, and not broken.
+func TestABodyThatStopsBeforeItsEndIsLate(t *testing.T) {
+	w := newWorld(t)
+	for _, body := range []string{"", "5", "5\r\n[   ]", "5\r\n[   ]\r\n0\r\n", "5\r\n[   ]\r\n0\r\nA: b\r\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+			web := &http.Server{Handler: w.server.Handler(), ReadTimeout: 15 * time.Second}
+			go web.Serve(p)
+			defer web.Close()
+			conn, err := p.dial(t.Context(), "", "")
+			must(t, err)
+			defer conn.Close()
+			began := time.Now()
+			_, err = io.WriteString(conn, "POST /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+w.key+"\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
+			must(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			must(t, err)
+			text, err := io.ReadAll(response.Body)
+			must(t, err)
+			if a := (answer{response.StatusCode, response.Header, string(text)}); a.status != http.StatusRequestTimeout || a.code(t) != "body_timeout" || time.Since(began) != 10*time.Second {
+				t.Errorf("%q: %d %s after %v", body, a.status, a.body, time.Since(began))
+			}
+		})
+	}
+}
