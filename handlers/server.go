@@ -79,8 +79,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		sessions:  newSessions(c.Store, c.TLS),
 		viewers:   newViewerCookies(secret),
 		logins:    newLoginThrottle(),
-		intake:    newIntake(),
-		strangers: newIntake(),
+		intake:    newIntake(bodiesInFlight),
+		strangers: newIntake(strangersInFlight),
 	}, nil
 }
 
@@ -163,4 +163,7 @@ func (s *Server) Drain(ctx context.Context) {
 }
 
 // Handler is the server's handler of all addresses.
-func (s *Server) Handler() http.Handler { return s.routes() }
+func (s *Server) Handler() http.Handler {
+	site, open := s.routes()
+	return s.middleware(s.explainUnknown(site.ServeMux), open)
+}

@@ -168,8 +168,12 @@ func (cmd *serveCmd) certificate() (*tls.Certificate, error) {
 
 const (
 	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 8 * time.Second
+	// readTimeout bounds bodies that no handler hears of, since net/http refuses their
+	// requests itself. For all others the handlers set deadlines. A request that is whole has
+	// none, so streams don't either.
+	readTimeout  = 15 * time.Second
+	idleTimeout  = 2 * time.Minute
+	drainTimeout = 8 * time.Second
 	// vanishedTimeout is how long written bytes may stay unacknowledged before a
 	// connection is given up. With a heartbeat every 30 s, a reader that vanished
 	// without a word has then lost its place within a minute.
@@ -181,8 +185,11 @@ func serveUntil(ctx context.Context, server *handlers.Server, listener net.Liste
 	web := &http.Server{
 		Handler:           server.Handler(),
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// net/http would wait for the body of "OPTIONS *".
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if err := setUserTimeout(conn, vanishedTimeout); err != nil {
 				log.Debug("no user timeout on a connection", "error", err)
