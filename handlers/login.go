@@ -19,13 +19,13 @@ func (s *Server) getHome(w http.ResponseWriter, r *http.Request) error {
 	if s.sessions.GetInt64(r.Context(), sessionUser) != 0 {
 		to = "/dashboards"
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	seeOther(w, to)
 	return nil
 }
 
 func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.account(r.Context()); err == nil {
-		http.Redirect(w, r, safeNext(r.URL.Query().Get("next")), http.StatusSeeOther)
+		seeOther(w, r.URL.Query().Get("next"))
 		return nil
 	}
 	s.writePage(w, r, http.StatusOK, views.Login(views.LoginPage{
@@ -75,7 +75,7 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.sessions.Put(r.Context(), sessionUser, int64(user.ID))
 	requestLog(r.Context(), s.Log).Info("signed in", "user", user.ID)
-	http.Redirect(w, r, safeNext(form.Next), http.StatusSeeOther)
+	seeOther(w, form.Next)
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.roster.EndWhere(goodbyeSignedOut, ofSession(session))
-	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	seeOther(w, "/login")
 	return nil
 }
 
