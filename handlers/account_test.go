@@ -105,7 +105,7 @@ func TestSigningInLeadsToThisServerOnly(t *testing.T) {
 // The mux redirects by itself to an address without dot segments.
 func TestCleaningAnAddressLeadsToThisServerOnly(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{`/./\evil.example`, "/x/../%5Cevil.example", "//evil.example/%2e%2e", "/x/..//evil.example/", "/.//%09/evil.example"} {
+	for _, path := range []string{`/./\evil.example`, "/x/../%5Cevil.example", "/.././/evil.example", "/x/..//evil.example/", "/.//%09/evil.example"} {
 		r, err := http.NewRequest("GET", w.url, nil)
 		must(t, err)
 		r.URL.Opaque = path
