@@ -9,7 +9,7 @@ import (
 // defaultTarget is where a redirect leads whose target is not accepted.
 const defaultTarget = "/dashboards"
 
-// maxTarget bounds a target, in bytes.
+// maxTarget bounds a target as it is sent, in bytes.
 const maxTarget = 8 << 10
 
 // seeOther redirects to a page of this server. The target may come from a user:
@@ -29,12 +29,13 @@ func seeOther(w http.ResponseWriter, target string) {
 // ones too, and take what follows a leading "//" for a host. A target that any of
 // these rules would change is not accepted, so that no parser reads it otherwise.
 func localTarget(target string) string {
+	target = escapeNonASCII(target)
 	path, _, _ := strings.Cut(target, "#")
 	path, _, _ = strings.Cut(path, "?")
 	if len(target) > maxTarget || strings.ContainsFunc(target, isControlOrSpace) || !isPlainPath(path) {
 		return defaultTarget
 	}
-	return escapeNonASCII(target)
+	return target
 }
 
 func isControlOrSpace(r rune) bool { return r <= ' ' || r == 0x7f }

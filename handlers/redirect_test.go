@@ -59,6 +59,7 @@ func FuzzRedirectsStayOnThisServer(f *testing.F) {
 	for _, target := range hostileTargets {
 		f.Add(target)
 	}
+	f.Add("/" + strings.Repeat("é", maxTarget/4)) // too long when it is escaped
 	f.Fuzz(func(t *testing.T, target string) {
 		location := sent(target)
 		if strings.ContainsFunc(location, func(r rune) bool { return r <= ' ' || r > '~' }) {
