@@ -250,6 +250,24 @@ func TestAFloodMakesTheThrottleForgetNothingAndTakesNoMemory(t *testing.T) {
 	})
 }
 
+// Keys that share all cells count together, and no key waits longer for it than
+// for failures of its own.
+func TestSharedCellsMakeNobodyWaitLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sketch := newFailureSketch(accountBurst, accountEvery)
+		cells := sketch.cells("ann")
+		for range 1_000 {
+			sketch.begin(cells)
+		}
+		for range 1_000 {
+			sketch.end(cells, true)
+		}
+		if wait := sketch.wait(cells); wait != accountEvery {
+			t.Errorf("wait %v, want %v", wait, accountEvery)
+		}
+	})
+}
+
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
