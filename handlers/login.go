@@ -66,6 +66,7 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 		Tenant: r.PostForm.Get("tenant"),
 		Next:   r.PostForm.Get("next"),
 	}
+	form.NeedTenant = form.Tenant != ""
 	password := r.PostForm.Get("password")
 	if e := tooLong(form.Email, password); e != nil {
 		form.Email = ""
@@ -100,7 +101,6 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 		if attempt.wait > 0 {
 			return s.refuseThrottled(w, r, form, attempt.wait, began)
 		}
-		form.NeedTenant = form.Tenant != ""
 		return s.refuseLogin(w, r, form, wrongCredentials("The e-mail address or the password is wrong."))
 	}
 	if err := s.sessions.RenewToken(r.Context()); err != nil {

@@ -17,9 +17,13 @@ const (
 // failureSketch counts failures by key, each of which is forgiven in time: a leaky
 // bucket for each key, kept in a count-min sketch. It takes the same memory for any
 // number of keys of any length, and no key can make it forget another: keys that
-// share all cells, which cells being a secret of the process, count together.
-// With a failure a cell every 25 s, as many as two cores can hash passwords, a key
-// that never failed finds the bucket of ten nearly full once in some 10^20 times.
+// share all their cells count together. Which do is a secret of the process.
+//
+// A row forgives sketchCells failures in the time in which a key is forgiven one:
+// for accounts that is 1,000 a second, ten times what two cores can hash, so that
+// cells are all but empty. A flood beyond that makes keys wait that never failed.
+//
+// It is to be guarded by its user.
 //
 // Sources: Turner, New Directions in Communications, 1986; Cormode and
 // Muthukrishnan, An Improved Data Stream Summary, 2005.

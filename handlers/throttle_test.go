@@ -158,6 +158,7 @@ func TestKnownOriginsHaveCountsOfTheirOwn(t *testing.T) {
 		}
 		bob := from("192.0.2.1", "bob@example.com")
 		bob.browser = "one"
+		throttle.attempts(100, from("198.51.100.7", bob.email), true)
 		if in := throttle.attempts(1, bob, false); in != 1 {
 			t.Error("another account of the browser waits")
 		}
