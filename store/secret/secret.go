@@ -52,12 +52,17 @@ func TooLong(password string) bool {
 var ErrBusy = errors.New("too many passwords wait to be checked")
 
 // A Line is where passwords wait to be checked. It has a bounded number of places,
-// so that a crowd that comes faster than passwords are hashed is told so; those in
-// another line find their places free, and take turns with the crowd.
-type Line struct{ places chan struct{} }
+// so that a crowd that comes faster than passwords are hashed is told so. Lines take
+// turns, however long they are: a crowd in one does not hold up another.
+type Line struct {
+	places chan struct{}
+	front  chan struct{} // one of each line waits for its turn to be hashed
+}
 
 // NewLine makes a line of so many places, those being checked among them.
-func NewLine(places int) *Line { return &Line{make(chan struct{}, places)} }
+func NewLine(places int) *Line {
+	return &Line{places: make(chan struct{}, places), front: make(chan struct{}, 1)}
+}
 
 // VerifyPassword reports whether a password is the one that was hashed. The error
 // is ErrBusy when the line is full, and that of ctx when it ends first; then
@@ -72,14 +77,28 @@ func (l *Line) VerifyPassword(ctx context.Context, password, hash string) (bool,
 	default:
 		return false, ErrBusy
 	}
-	select {
-	case hashing <- struct{}{}:
-		defer func() { <-hashing }()
-	case <-ctx.Done():
-		return false, ctx.Err()
+	if err := l.awaitTurn(ctx); err != nil {
+		return false, err
 	}
+	defer func() { <-hashing }()
 	match, err := argon2id.ComparePasswordAndHash(password, hash)
 	return err == nil && match, nil
+}
+
+// awaitTurn takes one of the places in hashing.
+func (l *Line) awaitTurn(ctx context.Context) error {
+	select {
+	case l.front <- struct{}{}:
+		defer func() { <-l.front }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // dummyHash is of a password that nobody knows.

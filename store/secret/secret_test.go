@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -88,6 +89,42 @@ func TestAFullLineRefusesAndHoldsUpNoOther(t *testing.T) {
 	}
 	if !verify(t, "correct horse", hash) {
 		t.Error("places were not given back")
+	}
+}
+
+func TestLinesTakeTurns(t *testing.T) {
+	hash, err := HashPassword("correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range cap(hashing) {
+		hashing <- struct{}{}
+	}
+	const many = 20
+	crowd, other := NewLine(many), NewLine(1)
+	done := make(chan *Line, many+1)
+	check := func(l *Line) {
+		_, _ = l.VerifyPassword(t.Context(), "correct horse", hash)
+		done <- l
+	}
+	await := func(l *Line, places int) {
+		for len(l.places) < places || len(l.front) == 0 {
+			runtime.Gosched()
+		}
+	}
+	for range many {
+		go check(crowd)
+	}
+	await(crowd, many)
+	go check(other)
+	await(other, 1)
+	for range cap(hashing) {
+		<-hashing
+	}
+	for before := range many + 1 {
+		if l := <-done; l == other && before > 4 {
+			t.Errorf("%d of the crowd came before the only one in the other line", before)
+		}
 	}
 }
 
