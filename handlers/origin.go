@@ -54,6 +54,18 @@ func newSignInOrigins(ctx context.Context, st *sqlite.Store, secure bool) (*sign
 	return &signInOrigins{st, key, cookies}, nil
 }
 
+// proxied reports whether a proxy passed the request on. Then its network is
+// everybody's, and not known to any account: otherwise whoever guesses would share
+// the count of its owners, and could tell accounts that exist by being let try.
+func proxied(r *http.Request) bool {
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // of gives the origin of an attempt to sign in to the account of an address, which
 // is empty for what is no e-mail address.
 func (o *signInOrigins) of(r *http.Request, email store.Email) (signInOrigin, error) {
@@ -63,6 +75,9 @@ func (o *signInOrigins) of(r *http.Request, email store.Email) (signInOrigin, er
 	}
 	if id, accounts := o.browser(r); slices.Contains(accounts, o.accountName(email)) {
 		origin.browser = id
+	}
+	if proxied(r) {
+		return origin, nil
 	}
 	var err error
 	origin.knownNetwork, err = o.store.SignedInFrom(r.Context(), email, o.networkHash(email, origin.network), time.Now().Add(-originLife))
@@ -83,6 +98,9 @@ func (o *signInOrigins) remember(w http.ResponseWriter, r *http.Request, user st
 	cookie.Values["id"], cookie.Values["accounts"] = id, strings.Join(accounts, " ")
 	if err := o.cookies.Save(r, w, cookie); err != nil {
 		return fmt.Errorf("set the cookie of a browser: %w", err)
+	}
+	if proxied(r) {
+		return nil
 	}
 	return o.store.RememberSignIn(r.Context(), user, o.networkHash(origin.email, origin.network), time.Now())
 }

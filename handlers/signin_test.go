@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -93,6 +94,30 @@ func TestWhereOwnersSignedInIsKnownAfterARestart(t *testing.T) {
 	phone.Transport = w.clientFrom("127.0.0.4").Transport
 	if a := w.postForm(phone, "/login", "email", "ann@example.com", "password", password); a.status != http.StatusSeeOther {
 		t.Errorf("the browser: %d", a.status)
+	}
+}
+
+func TestANetworkOfAProxyIsNotKnownToAccounts(t *testing.T) {
+	w := newWorld(t)
+	signIn := func(client *http.Client, headers ...string) int {
+		t.Helper()
+		form := "email=ann%40example.com&password=" + url.QueryEscape(password)
+		return w.do(client, "POST", "/login", form, append(headers, "Content-Type", "application/x-www-form-urlencoded")...).status
+	}
+	browser := w.clientFrom("127.0.0.2")
+	signIn(browser, "X-Forwarded-For", "203.0.113.5")
+	w.guessAt("ann@example.com")
+	if got := signIn(w.clientFrom("127.0.0.2")); got != http.StatusTooManyRequests {
+		t.Errorf("the proxy's network after a sign-in through it: %d", got)
+	}
+	if got := signIn(browser, "X-Forwarded-For", "203.0.113.6"); got != http.StatusSeeOther {
+		t.Errorf("the browser, through the proxy: %d", got)
+	}
+	if got := signIn(browser); got != http.StatusSeeOther {
+		t.Errorf("the browser: %d", got)
+	}
+	if got := signIn(w.clientFrom("127.0.0.2"), "Forwarded", "for=203.0.113.5"); got != http.StatusTooManyRequests {
+		t.Errorf("another behind the proxy: %d", got)
 	}
 }
 
@@ -198,6 +223,10 @@ func TestWhoeverHasToWaitIsToldForHowLong(t *testing.T) {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page lacks %s", want)
 		}
+	}
+	a = w.postForm(w.clientFrom("127.0.0.2"), "/login", "email", "ann@example.com", "password", password, "tenant", "acme")
+	if !strings.Contains(a.body, `name="tenant" value="acme"`) {
+		t.Error("the page forgot the workspace")
 	}
 	machine := w.do(w.clientFrom("127.0.0.2"), "POST", "/login", "email=ann@example.com&password=x", "Content-Type", "application/x-www-form-urlencoded")
 	if machine.status != http.StatusTooManyRequests || machine.code(t) != "too_many_attempts" || machine.header.Get("Retry-After") == "" {

@@ -26,9 +26,10 @@ const (
 //   - Failures count for the account, by its normalised e-mail address, and for
 //     the client's network: accountBurst and addressBurst in a row, then one each
 //     accountEvery and addressEvery. What is no e-mail address counts for the network only.
-//   - Nobody is locked out by others. A browser that has signed in to the account
-//     before, known by its cookie, and a network that has, known by the store, have
-//     counts of their own to fall back on while the account or the network waits.
+//   - Nobody is locked out by others where they signed in before. A browser that has
+//     signed in to the account, known by its cookie, and a network that has, known by
+//     the store, have counts of their own to fall back on while the account or the
+//     network waits.
 //   - Answers tell nothing. Whether there is such an account makes no difference,
 //     and of a known network a wrong password is answered like any attempt that has
 //     to wait. Only the browser that holds the cookie is told that it was wrong.
