@@ -3,7 +3,10 @@ package handlers
 import (
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -49,6 +52,26 @@ func TestARedirectLeadsWhereItWasChecked(t *testing.T) {
 	} {
 		if got := sent(target); got != want {
 			t.Errorf("%.100q leads to %.100q, want %q", target, got, want)
+		}
+	}
+}
+
+// http.Redirect is for targets that are written in the code.
+func TestTargetsThatAreNotConstantGoThroughSeeOther(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	other := regexp.MustCompile(`http\.Redirect\(\w+, \w+, [^"].*|Set\("Location".*`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range other.FindAllString(string(text), -1) {
+			if !strings.HasSuffix(file, "_test.go") && file != "redirect.go" {
+				t.Errorf("%s has %s", file, found)
+			}
 		}
 	}
 }
