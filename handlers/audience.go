@@ -113,7 +113,7 @@ func (s *Server) tokenAudience(r *http.Request, text string, id store.DashboardI
 		entry:   stream.Entry{Key: stream.QuotaKey(fmt.Sprintf("tenant %d subject %s", tenant, shortName(claims.Subject))), KeyID: keyID},
 	}
 	if claims.Subject == "" {
-		a.entry.Key = stream.QuotaKey(fmt.Sprintf("tenant %d address %s", tenant, clientAddress(r)))
+		a.entry.Key = stream.QuotaKey(fmt.Sprintf("tenant %d address %s", tenant, clientNetwork(r)))
 		a.wider = anonymousTimes
 	}
 	return a, nil

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -96,22 +95,4 @@ func (b *budget) give(names []string, n int) {
 			delete(b.held, name)
 		}
 	}
-}
-
-// clientNetwork is the address of the one who asks, as clientAddress gives it; of
-// IPv6 the /64, all of which one client has.
-func clientNetwork(r *http.Request) string {
-	text := clientAddress(r)
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return text
-	}
-	if address = address.Unmap().WithZone(""); address.Is4() {
-		return address.String()
-	}
-	prefix, err := address.Prefix(64)
-	if err != nil {
-		return text
-	}
-	return prefix.String()
 }

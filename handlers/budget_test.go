@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,21 +67,6 @@ func TestTheGreedyLeaveRoomForOthers(t *testing.T) {
 	for _, key := range []string{"k2", "k3", "k4"} {
 		if got := take(f, key, "a1"); got < 2<<20 {
 			t.Errorf("%s gets %d bytes", key, got)
-		}
-	}
-}
-
-func TestAClientIsKnownByItsNetwork(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.7:1234":              "192.0.2.7",
-		"[::ffff:192.0.2.7]:1234":     "192.0.2.7",
-		"[2001:db8:1:2:3:4:5:6]:1234": "2001:db8:1:2::/64",
-		"[2001:db8:1:2::9]:1":         "2001:db8:1:2::/64",
-		"[fe80::1%eth0]:1":            "fe80::/64",
-		"pipe":                        "pipe",
-	} {
-		if got := clientNetwork(&http.Request{RemoteAddr: address}); got != want {
-			t.Errorf("%s is %s, want %s", address, got, want)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pulseboard/store"
+	"pulseboard/store/secret"
 	"pulseboard/store/sqlite"
 	"pulseboard/stream"
 	"pulseboard/views"
@@ -52,16 +53,25 @@ type Server struct {
 	sessions  *scs.SessionManager
 	viewers   *sessions.CookieStore // of anonymous viewers of embeds
 	logins    *loginThrottle
+	origins   *signInOrigins
 	intake    *intake
 	strangers *intake // of those whose key is known when their body has been read
 	draining  atomic.Bool
+
+	// Where passwords wait to be checked, of those who have signed in before and of
+	// those who have not.
+	knownLine, strangersLine *secret.Line
 }
 
 // New makes a server. Run its background work with Run.
 func New(ctx context.Context, c Config) (*Server, error) {
-	secret, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
+	signing, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
+	}
+	origins, err := newSignInOrigins(ctx, c.Store, c.TLS)
+	if err != nil {
+		return nil, err
 	}
 	registerStoreMetrics(c.Registry, c.Store)
 	metrics := stream.NewMetrics(c.Registry)
@@ -77,10 +87,14 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		streams:   metrics,
 		events:    newEventMetrics(c.Registry),
 		sessions:  newSessions(c.Store, c.TLS),
-		viewers:   newViewerCookies(secret),
+		viewers:   newViewerCookies(signing),
 		logins:    newLoginThrottle(),
+		origins:   origins,
 		intake:    newIntake(bodiesInFlight),
 		strangers: newIntake(strangersInFlight),
+
+		knownLine:     secret.NewLine(waitingKnown),
+		strangersLine: secret.NewLine(waitingStrangers),
 	}, nil
 }
 
@@ -136,13 +150,15 @@ func (s *Server) Run(ctx context.Context) {
 				s.Log.Error("checking the rights of open streams failed", "error", err)
 			}
 			s.roster.Sweep()
-			s.logins.sweep()
 		case <-prune.C:
 			if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
 				s.Log.Error("forgetting old views failed", "error", err)
 			}
 			if err := s.Store.PruneCounters(ctx, time.Now().Add(-countersKept)); err != nil && ctx.Err() == nil {
 				s.Log.Error("forgetting old counters failed", "error", err)
+			}
+			if err := s.Store.PruneSignIns(ctx, time.Now().Add(-originLife)); err != nil && ctx.Err() == nil {
+				s.Log.Error("forgetting old sign-ins failed", "error", err)
 			}
 		}
 	}
