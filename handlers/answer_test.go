@@ -207,7 +207,7 @@ func TestAStreamDoesNotOutliveItsViewer(t *testing.T) {
 		Cycle:     100 * time.Millisecond,
 		Heartbeat: time.Hour, // so that no write tells that the viewer has left
 		Capacity:  1,
-		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 1000},
+		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 1000, ViewsPerMinute: 1000},
 	})
 	must(t, err)
 	web := httptest.NewTLSServer(server.Handler())

@@ -205,4 +205,3 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {
 	seeOther(w, "/login")
 	return nil
 }
-

@@ -231,14 +231,14 @@ func TestADeadlineEndsWithItsBody(t *testing.T) {
 			client.Protocols.SetUnencryptedHTTP2(version == 2)
 			defer client.CloseIdleConnections()
 			for range 2 { // over one connection
-				r, err := http.NewRequest("POST", "http://pulse.example/login", strings.NewReader("email=x"))
+				r, err := http.NewRequest("POST", "http://pulse.example/login", strings.NewReader("email="+strings.Repeat("x", 300)))
 				must(t, err)
 				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 				response, err := client.RoundTrip(r)
 				must(t, err)
 				text, err := io.ReadAll(response.Body)
 				must(t, err)
-				if response.StatusCode != http.StatusUnauthorized || response.Close || len(text) == 0 {
+				if response.StatusCode != http.StatusBadRequest || response.Close || len(text) == 0 {
 					t.Errorf("HTTP/%d: %d %s", version, response.StatusCode, text)
 				}
 				time.Sleep(time.Minute)
