@@ -30,6 +30,8 @@ type Config struct {
 	TLS       bool          // cookies are Secure
 	Metrics   bool          // /metrics is served beside the rest
 	Build     Build
+
+	StallTimeout time.Duration // how long a reader of a stream may take nothing; 0: 30 s
 }
 
 // Build names the program.
@@ -56,6 +58,9 @@ type Server struct {
 
 // New makes a server. Run its background work with Run.
 func New(ctx context.Context, c Config) (*Server, error) {
+	if c.StallTimeout == 0 {
+		c.StallTimeout = defaultStallTimeout
+	}
 	secret, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
