@@ -42,7 +42,7 @@ bench-metrics: build ## compare how events are kept and read with other ways to 
 	bin/loadgen-metrics metrics --binary $(BINARY)
 
 # The tests of what browsers, curl and proxies make of it need these programs.
-TOOLS := chromium curl nginx
+TOOLS := caddy chromium curl nginx
 tools:
 	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || [ -x /usr/sbin/$$tool ] || missing="$$missing $$tool"; done; \
 		test -z "$$missing" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; } || \
