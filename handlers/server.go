@@ -65,7 +65,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
 	}
-	registerStoreMetrics(c.Registry, c.Store)
+	registerStoreMetrics(c.Registry, c.Store, c.Log)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
 	if err := hub.UseWriters(); err != nil {
