@@ -97,7 +97,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	}
 	var demo *demo
 	if cmd.Demo {
-		if demo, err = prepareDemo(c.ctx, st, flags.Data); err != nil {
+		if demo, err = prepareDemo(c.ctx, st, flags.Data, registry); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	defer stopWork()
 	background.Go(func() { server.Run(work) })
 	if demo != nil {
-		background.Go(func() { demo.run(work, server.Hub(), registry, log) })
+		background.Go(func() { demo.run(work, server.Hub(), log) })
 	}
 	metrics, err := cmd.listenForMetrics(c.ctx, log)
 	if err != nil {
