@@ -30,7 +30,7 @@ func TestTheDemoShowsItsServersFigures(t *testing.T) {
 	b.sees(liveState, "live")
 	for _, widget := range []string{"streams", "frames", "bytes", "events"} {
 		s.eventually(widget+" has a number other than 0", func() bool {
-			number := b.eval(numberOf(widget))
+			number := b.eval(`(document.querySelector("#widget-` + widget + ` .number") ?? {}).textContent`) // there is none before the first event
 			return strings.ContainsAny(number, "123456789")
 		})
 	}
@@ -38,7 +38,7 @@ func TestTheDemoShowsItsServersFigures(t *testing.T) {
 		b.sees(`Boolean(document.querySelector("#widget-`+widget+` svg path[d], #widget-`+widget+` svg circle"))`, "true")
 	}
 	if *screenshot != "" {
-		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(90))
+		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 		if err != nil {
 			t.Fatal(err)
 		}
