@@ -18,9 +18,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// defaults makes TestQuietStreamsStayOpen take three minutes more, with a server as it
-// is started by somebody who knows no flags.
-var defaults = flag.Bool("defaults", false, "watch quiet streams of a server with default times for three minutes")
+// defaults lets tests run that take minutes, with servers whose times are the usual ones.
+var defaults = flag.Bool("defaults", false, "watch servers with their default times, which takes four minutes")
 
 // way is how a client gets to the server.
 type way struct {
@@ -50,8 +49,6 @@ const endedWell = "well"
 // player opens streams with a client that was written by others. query names what
 // is asked for.
 type player func(t *testing.T, w way, query string) tape
-
-var players = map[string]player{"Go": playGo, "curl": playCurl}
 
 func streamPath(query string) string { return "/api/stream/dashboard/web?" + query }
 
@@ -224,7 +221,7 @@ func everyClient(t *testing.T) func(w way) []player {
 		if chromium[w.name] == nil {
 			chromium[w.name] = newChromium(t, w)
 		}
-		return []player{players["Go"], players["curl"], chromium[w.name]}
+		return []player{playGo, playCurl, chromium[w.name]}
 	}
 }
 
