@@ -166,7 +166,7 @@ func (s *site) serveHere(t *testing.T, cmd serveCmd) {
 // quietTimes are the times of a server whose streams are quiet for longer than a
 // reader may take nothing.
 func quietTimes() serveCmd {
-	return serveCmd{Cycle: 100 * time.Millisecond, Heartbeat: time.Second, stallTimeout: 400 * time.Millisecond}
+	return serveCmd{Cycle: 100 * time.Millisecond, Heartbeat: 2 * time.Second, stallTimeout: time.Second}
 }
 
 // shortLife is how long a token lasts whose end a test waits for: long enough to open
