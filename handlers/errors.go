@@ -67,8 +67,8 @@ func asHTTPError(err error) *httpError {
 	switch {
 	case errors.As(err, &he):
 		return he
-	case errors.As(err, &refusal) && refusal.Reason == "server":
-		e := fail(http.StatusServiceUnavailable, "server_full", "%s.", sentence(refusal.Error()))
+	case errors.As(err, &refusal) && (refusal.Reason == "server" || refusal.Reason == "memory"):
+		e := fail(http.StatusServiceUnavailable, refusal.Reason+"_full", "%s.", sentence(refusal.Error()))
 		e.RetryAfter = refusal.RetryAfter
 		return e
 	case errors.As(err, &refusal):

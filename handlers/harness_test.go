@@ -71,15 +71,16 @@ func newWorldWith(t *testing.T, serve func(http.Handler) *httptest.Server, chang
 	must(t, err)
 	w := &world{t: t, store: st, registry: prometheus.NewRegistry()}
 	config := handlers.Config{
-		Store:     st,
-		Log:       slog.New(slog.DiscardHandler),
-		Registry:  w.registry,
-		Cycle:     100 * time.Millisecond,
-		Heartbeat: time.Second,
-		Capacity:  1000,
-		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 60},
-		Metrics:   true,
-		Build:     handlers.Build{Version: "v1", Commit: "c", Go: "go"},
+		Store:      st,
+		Log:        slog.New(slog.DiscardHandler),
+		Registry:   w.registry,
+		Cycle:      100 * time.Millisecond,
+		Heartbeat:  time.Second,
+		Capacity:   1000,
+		Limits:     stream.Limits{Streams: 10, ConnectsPerMinute: 60, ViewsPerMinute: 600},
+		ViewMemory: 256 << 20,
+		Metrics:    true,
+		Build:      handlers.Build{Version: "v1", Commit: "c", Go: "go"},
 	}
 	change(&config)
 	w.server, err = handlers.New(t.Context(), config)

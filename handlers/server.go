@@ -27,11 +27,13 @@ type Config struct {
 	Heartbeat time.Duration
 	Limits    stream.Limits // of one viewer
 	Capacity  int           // streams that the server has room for
-	TLS       bool          // cookies are Secure
-	Metrics   bool          // /metrics is served beside the rest
-	Build     Build
 
+	ViewMemory   int           // bytes that views may take
 	StallTimeout time.Duration // how long a reader of a stream may take nothing; 0: 30 s
+
+	TLS     bool // cookies are Secure
+	Metrics bool // /metrics is served beside the rest
+	Build   Build
 }
 
 // Build names the program.
@@ -68,6 +70,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	registerStoreMetrics(c.Registry, c.Store, c.Log)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
+	hub.LimitMemory(c.ViewMemory)
 	if err := hub.UseWriters(); err != nil {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}

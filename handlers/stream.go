@@ -42,7 +42,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	a.entry.Screen = query.Get("screen")
+	a.entry.Screen = shortName(query.Get("screen"))
 	place, err := s.roster.Enter(a.entry, a.wider)
 	if err != nil {
 		var refusal *stream.Refusal
@@ -51,12 +51,13 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		}
 		return unstreamed(w, err)
 	}
-	pool, err := s.hub.Open(r.Context(), view)
+	pool, err := s.hub.Open(r.Context(), view, s.opener(a, true))
 	if err != nil {
 		place.Leave()
 		return unstreamed(w, err)
 	}
 	o := &openStream{place: place, pool: pool, watcher: pool.Watch(format, packed, a.cadence, cursorOf(r))}
+	o.watcher.OfLayout(query.Get("layout"))
 	if !a.expires.IsZero() {
 		o.expiry = time.AfterFunc(time.Until(a.expires), func() { o.watcher.End(stream.Expired) })
 	}

@@ -28,6 +28,12 @@ const (
 // Measures are all measures, in the order they are explained in.
 var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
+// growsCells reports whether a cell of the measure takes more memory the more events it
+// folds.
+func (m Measure) growsCells() bool {
+	return m == Uniques || m == Sum || m == Avg || m.percentile() != 0
+}
+
 // percentile gives p as a whole number of percent, 0 for other measures.
 func (m Measure) percentile() int {
 	switch m {

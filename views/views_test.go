@@ -12,7 +12,7 @@ import (
 	"pulseboard/store"
 )
 
-func markup(t *testing.T, c templ.Component) string {
+func markup(t testing.TB, c templ.Component) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := c.Render(t.Context(), &b); err != nil {

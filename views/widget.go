@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -53,30 +54,29 @@ func (w Widget) Parts() []Part {
 	case store.Gauge:
 		return []Part{{w.part("dial"), dial(w)}}
 	case store.Line:
+		d := w.drawing()
 		return []Part{
-			{w.part("legend"), legend(w)}, {w.part("scale"), plotScale(w)}, {w.part("grid"), plotGrid(w)}, {w.part("lines"), plotLines(w)},
-			{w.part("now"), plotRunning(w)}, {w.part("times"), plotTimes(w)}, {w.part("summary"), plotSummary(w)},
+			{w.part("legend"), legend(w, d)}, {w.part("scale"), plotScale(w, d)}, {w.part("grid"), plotGrid(w, d)}, {w.part("lines"), plotLines(w, d)},
+			{w.part("now"), plotRunning(w, d)}, {w.part("times"), plotTimes(w)}, {w.part("summary"), plotSummary(w)},
 		}
 	}
 	var parts []Part
-	for i := range w.rows() {
-		switch id := w.rowPart(i); w.Def.Kind {
+	for _, r := range w.rows() {
+		switch w.Def.Kind {
 		case store.Bars:
-			parts = append(parts, Part{id, barRow(w, i)})
+			parts = append(parts, Part{r.ID, barRow(r)})
 		case store.Table:
-			parts = append(parts, Part{id + "-group", tableGroup(w, i)}, Part{id + "-bar", tableBar(w, i)}, Part{id + "-value", tableNumber(w, i)})
+			parts = append(parts, Part{r.ID + "-group", tableGroup(r)}, Part{r.ID + "-bar", tableBar(r)}, Part{r.ID + "-value", tableNumber(r)})
 		}
 	}
 	return parts
 }
 
-// rowPart is the id of a row of bars, and begins those of a row of a table.
-func (w Widget) rowPart(i int) string { return w.part(fmt.Sprint("row", i)) }
-
 // Shell differs when anything of the widget outside its parts does.
 func (w Widget) Shell() string {
 	state, crossed := w.state()
-	return fmt.Sprintf("%t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, state, crossed, w.Window.Step, len(w.rows()), w.Def)
+	ranking, _ := w.Reading.Reading.(store.Ranking)
+	return fmt.Sprintf("%t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Merged, state, crossed, w.Window.Step, len(ranking), w.Def)
 }
 
 // empty says whether there is nothing to draw.
@@ -347,6 +347,7 @@ func (w Widget) summary() string {
 
 // row is one group of bars or of a table.
 type row struct {
+	ID    string // of a row of bars; the ids of a table's cells begin with it
 	Group string
 	Value string
 	Width string // of its bar
@@ -364,7 +365,7 @@ func (w Widget) rows() []row {
 	rows := make([]row, len(ranking))
 	for i, g := range ranking {
 		state, _ := w.Def.StateOf(g.Number)
-		rows[i] = row{Group: g.Group, Value: figureOf(w.Def, g.Number, false).String(), Width: "0%", State: state}
+		rows[i] = row{ID: w.part("row" + strconv.Itoa(i)), Group: g.Group, Value: figureOf(w.Def, g.Number, false).String(), Width: "0%", State: state}
 		if most > 0 && g.Valid && g.Value > 0 {
 			rows[i].Width = percent(max(0.004, g.Value/most))
 		}

@@ -26,6 +26,7 @@ type serveCmd struct {
 	Heartbeat             time.Duration `help:"Time between two heartbeats of a stream." default:"30s" env:"PULSEBOARD_HEARTBEAT"`
 	MaxConnectionsPerUser int           `help:"Open streams of one user." default:"10" env:"PULSEBOARD_MAX_CONNECTIONS_PER_USER" placeholder:"N"`
 	MaxConnectsPerMinute  int           `help:"New streams of one user within a minute." default:"60" env:"PULSEBOARD_MAX_CONNECTS_PER_MINUTE" placeholder:"N"`
+	ViewMemory            byteSize      `help:"Memory for views, as 256MiB or 2GiB; a quarter of the machine's unless set." env:"PULSEBOARD_VIEW_MEMORY" placeholder:"SIZE"`
 	TLSCert               string        `name:"tls-cert" help:"Certificate file, for HTTPS with HTTP/2." env:"PULSEBOARD_TLS_CERT" placeholder:"FILE"`
 	TLSKey                string        `name:"tls-key" help:"Key file of the certificate." env:"PULSEBOARD_TLS_KEY" placeholder:"FILE"`
 	LogFormat             string        `help:"text or json." default:"text" env:"PULSEBOARD_LOG_FORMAT"`
@@ -46,6 +47,8 @@ func (cmd *serveCmd) check() error {
 		return fmt.Errorf("--max-connections-per-user %d: use 1 or more", cmd.MaxConnectionsPerUser)
 	case cmd.MaxConnectsPerMinute < 1:
 		return fmt.Errorf("--max-connects-per-minute %d: use 1 or more", cmd.MaxConnectsPerMinute)
+	case cmd.ViewMemory != 0 && cmd.ViewMemory < leastViewMemory:
+		return fmt.Errorf("--view-memory %s is too little: use %s or more", cmd.ViewMemory, leastViewMemory)
 	case (cmd.TLSCert == "") != (cmd.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key belong together: give both or neither")
 	}
@@ -133,21 +136,28 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	return context.Cause(serving)
 }
 
+// viewsPerMinute is how many views one key may open that nobody had open. A person who looks
+// through ranges and filters opens a few; one that reads many by a program waits now and then.
+const viewsPerMinute = 600
+
 // server makes the HTTP side of the program.
 func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Logger) (*handlers.Server, *prometheus.Registry, error) {
+	views := cmd.viewMemory()
+	limitHeap(views, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := handlers.New(ctx, handlers.Config{
-		Store:     st,
-		Log:       log,
-		Registry:  registry,
-		Cycle:     cmd.Cycle,
-		Heartbeat: cmd.Heartbeat,
-		Capacity:  streamCapacity(),
-		Limits:    stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute},
-		TLS:       cmd.TLSCert != "",
-		Metrics:   cmd.MetricsListen == "",
-		Build:     build(),
+		Store:      st,
+		Log:        log,
+		Registry:   registry,
+		Cycle:      cmd.Cycle,
+		Heartbeat:  cmd.Heartbeat,
+		Capacity:   streamCapacity(),
+		Limits:     stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute, ViewsPerMinute: viewsPerMinute},
+		ViewMemory: int(views),
+		TLS:        cmd.TLSCert != "",
+		Metrics:    cmd.MetricsListen == "",
+		Build:      build(),
 
 		StallTimeout: cmd.stallTimeout,
 	})
