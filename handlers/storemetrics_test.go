@@ -29,8 +29,8 @@ func scraped(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	return numbers
 }
 
-// A figure that can't be read is no 0: whoever watches the store would be told that
-// all is gone, or that nothing lags.
+// A figure that can't be read is no 0: it would tell operators that all
+// events are gone, or that nothing lags.
 func TestAFigureThatCannotBeReadIsLeftOut(t *testing.T) {
 	st, err := sqlite.Open(t.Context(), t.TempDir())
 	if err != nil {

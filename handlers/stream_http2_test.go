@@ -122,8 +122,8 @@ func TestAQuietStreamStaysOpen(t *testing.T) {
 	})
 }
 
-// The last event of a stream comes after a quiet time like any other, and what
-// follows it is an end, not a reset.
+// The last event of a stream comes after a quiet time like any other, and an end
+// follows it, not a reset.
 func TestAGoodbyeEndsAQuietStreamCleanly(t *testing.T) {
 	t.Parallel()
 	eachSecureProtocol(t, func(t *testing.T, http2 bool) {
@@ -155,7 +155,7 @@ func TestAGoodbyeEndsAQuietStreamCleanly(t *testing.T) {
 	})
 }
 
-// What bounds the arrival of requests has no say in how long a stream lasts.
+// Deadlines for the arrival of a request do not bound its stream.
 func TestReadDeadlinesAndTimeoutsOfTheServerDoNotEndAStream(t *testing.T) {
 	t.Parallel()
 	const limit = 3 * time.Second // the stream begins within it on a busy machine too
@@ -210,7 +210,7 @@ func (w *world) eventually(what string, true func() bool) {
 	}
 }
 
-// metric gives the sum of a metric's samples.
+// metric returns the sum of a metric's samples.
 func (w *world) metric(name string) (sum float64) {
 	w.t.Helper()
 	families, err := w.registry.Gather()

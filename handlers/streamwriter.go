@@ -17,8 +17,8 @@ const (
 	// endTimeout is how long a reader has to take what is under way when its stream
 	// is ended.
 	endTimeout = 2 * time.Second
-	// pieceSize is what a reader has to take within the stall timeout, in bytes. A
-	// reader that is slow but takes something gets through a large frame piece by piece.
+	// pieceSize is how many bytes a reader has to take within the stall timeout. A reader
+	// that is slow but takes something gets through a large frame piece by piece.
 	pieceSize = 4 << 10
 )
 

@@ -65,7 +65,7 @@ func TestAFigureThatNoMetricHasIsAnErrorAtStart(t *testing.T) {
 	}
 }
 
-// A counter begins at what it is when it is first read, and what is not there is not 0.
+// A counter begins at its value when it is first read, and a missing metric is not 0.
 func TestAnEventOfTheServerHoldsWhatCanBeRead(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()

@@ -18,7 +18,7 @@ import (
 var metricsListening = regexp.MustCompile(`msg="metrics listening" address=(\S+)`)
 
 // newMetricsSite serves a site inside the test, with /metrics on an address of its own.
-// stop ends it, ended gives how it ended.
+// stop ends it, ended receives how it ended.
 func newMetricsSite(t *testing.T) (s *site, metrics string, stop func(), ended chan error) {
 	t.Helper()
 	s = &site{t: t, dir: t.TempDir(), log: &lockedBuffer{}}
@@ -73,7 +73,7 @@ func TestMetricsAreServedUntilTheServerStops(t *testing.T) {
 	}
 }
 
-// Who is watched by nobody should not look healthy: when metrics can't be served any
+// A server that nobody can watch should not look healthy: when metrics can't be served any
 // more, the server ends, and its supervisor starts it again.
 func TestAServerWhoseMetricsCannotBeServedEndsWithTheCause(t *testing.T) {
 	t.Parallel()

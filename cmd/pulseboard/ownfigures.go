@@ -35,7 +35,7 @@ type ownFigures struct {
 	before   map[string]float64 // by metric: what it was when it was last read
 }
 
-// newOwnFigures gives an error when a metric that would be read is not registered: its
+// newOwnFigures returns an error when a metric that would be read is not registered: its
 // figure would be missing for ever.
 func newOwnFigures(registry *prometheus.Registry, figures []ownFigure) (*ownFigures, error) {
 	for _, f := range figures {
@@ -46,7 +46,7 @@ func newOwnFigures(registry *prometheus.Registry, figures []ownFigure) (*ownFigu
 	return &ownFigures{registry: registry, figures: figures, before: map[string]float64{}}, nil
 }
 
-// isRegistered says whether a metric has been registered, with a number in it yet or not.
+// isRegistered reports whether a metric has been registered, with a number in it yet or not.
 func isRegistered(registry *prometheus.Registry, metric string) bool {
 	descs := make(chan *prometheus.Desc)
 	go func() {
@@ -60,7 +60,7 @@ func isRegistered(registry *prometheus.Registry, metric string) bool {
 	return found
 }
 
-// event gives the server's figures now. What can't be read now is left out.
+// event returns the server's figures now, without those that can't be read now.
 func (o *ownFigures) event(at time.Time, log *slog.Logger) store.Event {
 	now := o.read(log)
 	var properties []store.Property
@@ -69,7 +69,7 @@ func (o *ownFigures) event(at time.Time, log *slog.Logger) store.Event {
 		if ok && f.growth {
 			var before float64
 			before, ok = o.before[f.metric]
-			value = max(0, value-before) // what a gauge lost is no growth
+			value = max(0, value-before) // a gauge that fell has not grown
 		}
 		if ok {
 			properties = append(properties, store.Property{Key: f.property, Value: store.Num(value)})
@@ -79,7 +79,7 @@ func (o *ownFigures) event(at time.Time, log *slog.Logger) store.Event {
 	return store.Event{Name: "server", Time: at.UTC(), Properties: store.NewProperties(properties)}
 }
 
-// read gives the metrics by name, each as the sum of its samples.
+// read returns the metrics by name, each as the sum of its samples.
 func (o *ownFigures) read(log *slog.Logger) map[string]float64 {
 	families, err := o.registry.Gather() // with an error it gives what it could gather
 	if err != nil {

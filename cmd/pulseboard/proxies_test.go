@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// The same behind what stands in front of
-// many servers, which speaks HTTP/2 to clients and HTTP/1 to the server.
+// Streams stay open behind the proxies that stand in front of many servers, too: they
+// speak HTTP/2 to clients, and HTTP/1 or HTTP/2 to the server.
 func TestBehindProxiesQuietStreamsStayOpen(t *testing.T) {
 	t.Parallel()
 	times := quietTimes()
@@ -30,8 +30,8 @@ func TestBehindProxiesQuietStreamsStayOpen(t *testing.T) {
 	s.sayGoodbye(t, begin(t, ways, clients, s.token(shortLife)))
 }
 
-// proxyWays runs nginx and Caddy in front of a server, both as they come, and gives the
-// ways through them: HTTP/2 to the proxy, then HTTP/1, or TLS with the newest protocol
+// proxyWays runs nginx and Caddy in front of a server, both as they come, and returns
+// the ways through them: HTTP/2 to the proxy, then HTTP/1, or TLS with the newest protocol
 // that the proxy speaks to servers.
 func proxyWays(t *testing.T, s *site, plain, secure, certificate, key string) []way {
 	t.Helper()
@@ -113,7 +113,7 @@ func startProxy(t *testing.T, program, config string, args ...string) {
 	})
 }
 
-// freeAddress gives an address that nobody listens on.
+// freeAddress returns an address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -46,8 +46,7 @@ type tape struct {
 // endedWell is how a stream ends whose server meant it to.
 const endedWell = "well"
 
-// player opens streams with a client that was written by others. query names what
-// is asked for.
+// player opens a stream with a client that was written by others.
 type player func(t *testing.T, w way, query string) tape
 
 func streamPath(query string) string { return "/api/stream/dashboard/web?" + query }
@@ -112,7 +111,7 @@ func playCurl(t *testing.T, w way, query string) tape {
 	return tape{"curl", b.String, end.String}
 }
 
-// newChromium gives a player whose streams are read by the script of one page.
+// newChromium returns a player whose streams are read by the script of one page.
 func newChromium(t *testing.T, w way) player {
 	t.Helper()
 	b := newBrowser(t, chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-http2", w.http1))
@@ -214,7 +213,7 @@ func begin(t *testing.T, ways []way, clients func(w way) []player, token string)
 	return all
 }
 
-// everyClient gives Go's client, curl and Chromium, the same ones for the same way.
+// everyClient returns Go's client, curl and Chromium, the same ones for the same way.
 func everyClient(t *testing.T) func(w way) []player {
 	chromium := map[string]player{}
 	return func(w way) []player {
