@@ -29,7 +29,8 @@ type Config struct {
 	Limits    stream.Limits // of one viewer
 	Capacity  int           // streams that the server has room for
 
-	ViewMemory int // bytes that views may take
+	ViewMemory   int           // bytes that views may take
+	StallTimeout time.Duration // how long a reader of a stream may take nothing; 0: 30 s
 
 	TLS     bool // cookies are Secure
 	Metrics bool // /metrics is served beside the rest
@@ -65,6 +66,9 @@ type Server struct {
 
 // New makes a server. Run its background work with Run.
 func New(ctx context.Context, c Config) (*Server, error) {
+	if c.StallTimeout == 0 {
+		c.StallTimeout = defaultStallTimeout
+	}
 	signing, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
@@ -73,10 +77,12 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	registerStoreMetrics(c.Registry, c.Store)
+	registerStoreMetrics(c.Registry, c.Store, c.Log)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
-	hub.LimitMemory(c.ViewMemory)
+	if c.ViewMemory > 0 {
+		hub.LimitMemory(c.ViewMemory)
+	}
 	if err := hub.UseWriters(); err != nil {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}

@@ -32,6 +32,8 @@ type serveCmd struct {
 	LogFormat             string        `help:"text or json." default:"text" env:"PULSEBOARD_LOG_FORMAT"`
 	LogLevel              string        `help:"debug, info, warn or error." default:"info" env:"PULSEBOARD_LOG_LEVEL"`
 	MetricsListen         string        `help:"Address to serve /metrics on instead of the public one." env:"PULSEBOARD_METRICS_LISTEN" placeholder:"ADDRESS"`
+
+	stallTimeout time.Duration // of streams; 0: the usual one. No flag: tests shorten it
 }
 
 // check finds what no server can run with.
@@ -87,7 +89,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 		return err
 	}
 	defer st.Close()
-	listener, err := listen(c.ctx, cmd.Listen)
+	listener, err := listen(c.ctx, cmd.Listen, "--listen")
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	}
 	var demo *demo
 	if cmd.Demo {
-		if demo, err = prepareDemo(c.ctx, st, flags.Data); err != nil {
+		if demo, err = prepareDemo(c.ctx, st, flags.Data, registry); err != nil {
 			return err
 		}
 	}
@@ -109,24 +111,29 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	defer stopWork()
 	background.Go(func() { server.Run(work) })
 	if demo != nil {
-		background.Go(func() { demo.run(work, server.Hub(), registry, log) })
+		background.Go(func() { demo.run(work, server.Hub(), log) })
 	}
-	if cmd.MetricsListen != "" {
-		metrics, err := listen(c.ctx, cmd.MetricsListen)
-		if err != nil {
-			return err
-		}
-		defer metrics.Close()
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", server.MetricsHandler())
-		go serveHTTP(&http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}, metrics, nil)
-		log.Info("metrics listening", "address", metrics.Addr().String())
+	metrics, err := cmd.listenForMetrics(c.ctx, log)
+	if err != nil {
+		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", publicURL(listener.Addr(), certificate != nil))
 	if demo != nil {
 		demo.announce(c.out, publicURL(listener.Addr(), certificate != nil))
 	}
-	return serveUntil(c.ctx, server, listener, certificate, log)
+	serving, stop := context.WithCancelCause(c.ctx)
+	defer stop(nil)
+	if metrics != nil {
+		background.Go(func() {
+			if err := serveMetrics(serving, server, metrics, log); err != nil {
+				stop(err)
+			}
+		})
+	}
+	if err := serveUntil(serving, server, listener, certificate, log); err != nil || c.ctx.Err() != nil {
+		return err
+	}
+	return context.Cause(serving)
 }
 
 // viewsPerMinute is how many views one key may open that nobody had open. A person who looks
@@ -151,6 +158,8 @@ func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Log
 		TLS:        cmd.TLSCert != "",
 		Metrics:    cmd.MetricsListen == "",
 		Build:      build(),
+
+		StallTimeout: cmd.stallTimeout,
 	})
 	return server, registry, err
 }
@@ -221,6 +230,8 @@ func serveHTTP(server *http.Server, listener net.Listener, certificate *tls.Cert
 		return server.Serve(listener)
 	}
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+	// The deadline of a stream can't end it while the connection below takes nothing.
+	server.HTTP2 = &http.HTTP2Config{WriteByteTimeout: vanishedTimeout}
 	return server.ServeTLS(listener, "", "")
 }
 
