@@ -26,6 +26,7 @@ func (r *reader) fields(n *node, what string, known ...string) {
 	for i, key := range n.keys {
 		if !slices.Contains(known, key) {
 			r.fail(n.keyNodes[i].errorf("unknown field %q of %s: %s", key, what, suggest(key, known)))
+			return
 		}
 	}
 }
@@ -141,6 +142,9 @@ func (r *reader) conditions(n *node, name string) []store.Condition {
 func suggest(word string, known []string) string {
 	best, distance := "", min(3, len(word)*2/5+1) // two letters in five may be wrong
 	for _, k := range known {
+		if max(len(word)-len(k), len(k)-len(word)) >= distance {
+			continue // it takes at least so many letters more, or fewer
+		}
 		if d := editDistance(strings.ToLower(word), k); d < distance {
 			best, distance = k, d
 		}
