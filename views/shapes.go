@@ -2,7 +2,8 @@ package views
 
 import (
 	"fmt"
-	"strings"
+
+	"pulseboard/store"
 )
 
 func viewBox(width, height int) string { return fmt.Sprintf("0 0 %d %d", width, height) }
@@ -32,12 +33,7 @@ func labelClass(l timeLabel) string {
 	return "label"
 }
 
-func titleCase(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
+func titleCase(s string) string { return store.Capitalized(s) }
 
 // icons are drawn in a box of 16, with lines of 1.5 and round ends.
 var icons = map[string]string{

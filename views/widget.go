@@ -374,8 +374,7 @@ func (w Widget) rows() []row {
 
 // groupHead is the head of a table's first column.
 func (w Widget) groupHead() string {
-	by := strings.ReplaceAll(w.Def.Metric.By, "_", " ")
-	return strings.ToUpper(by[:1]) + by[1:]
+	return store.Capitalized(strings.ReplaceAll(w.Def.Metric.By, "_", " "))
 }
 
 // gaugeArc is a stretch of a gauge's scale.

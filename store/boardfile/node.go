@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"pulseboard/store"
 )
 
 // nodeKind is what a node of a file holds.
@@ -171,9 +173,10 @@ func syntaxError(err error) error {
 	return fmt.Errorf("not valid YAML: %s", firstLine(err.Error()))
 }
 
+// firstLine gives the part of a library's message that an error repeats.
 func firstLine(s string) string {
 	first, _, _ := strings.Cut(s, "\n")
-	return first
+	return store.Cut(first, 200)
 }
 
 // convert makes a node of the parser's. What dashboards have no use for, such as
@@ -235,7 +238,7 @@ func (n *node) readNumber(from ast.Node) error {
 		n.number = v
 	}
 	if math.IsInf(n.number, 0) || math.IsNaN(n.number) {
-		return n.errorf("%s is no finite number", n.text)
+		return n.errorf("%s is no finite number", store.Cut(n.text, 40))
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func (r *reader) fields(n *node, what string, known ...string) {
 	}
 	for i, key := range n.keys {
 		if !slices.Contains(known, key) {
-			r.fail(n.keyNodes[i].errorf("unknown field %q of %s: %s", key, what, suggest(key, known)))
+			r.fail(n.keyNodes[i].errorf("unknown field %s of %s: %s", store.Quote(key), what, suggest(key, known)))
 			return
 		}
 	}
@@ -63,7 +63,7 @@ func (r *reader) word(n *node, name string, known []string) string {
 	}
 	text := r.text(n, name)
 	if !slices.Contains(known, text) {
-		r.fail(v.errorf("unknown %s %q: %s", name, text, suggest(text, known)))
+		r.fail(v.errorf("unknown %s %s: %s", name, store.Quote(text), suggest(text, known)))
 	}
 	return text
 }

@@ -288,7 +288,7 @@ func (c *csvReader) begin(names []string) *HeaderError {
 		at := slices.Index(names, name)
 		switch {
 		case at < 0 && (field.asked != "" || field.role == roleEvent):
-			bad := headerErrorf("the header has no column %q for the %s: it has %.200s", name, field.of, strings.Join(names, ", "))
+			bad := headerErrorf("the header has no column %q for the %s: it has %s", name, field.of, store.Cut(strings.Join(names, ", "), 200))
 			bad.NoName = field.role == roleEvent
 			return bad
 		case at >= 0 && roles[at] != roleProperty:
@@ -348,7 +348,7 @@ func (c *csvReader) cellTime(text string) (time.Time, *fault) {
 	if format := c.columns.TimeFormat; format != "" {
 		at, err := timefmt.ParseInLocation(text, format, time.UTC)
 		if err != nil {
-			return time.Time{}, faultf(codeTime, "time %.40q is not of the form %q", text, format)
+			return time.Time{}, faultf(codeTime, "time %s is not of the form %q", store.Quote(text), format)
 		}
 		return checkTime(at, c.now())
 	}

@@ -111,7 +111,7 @@ func (r *reader) point(from *origin, metric *metrics.Metric, p point, temporalit
 	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
 		setTotals(draft, p)
 	default:
-		draft.Reject("invalid_metric", "metric %.80q does not say its temporality: send delta or cumulative.", metric.Name)
+		draft.Reject("invalid_metric", "metric %s does not say its temporality: send delta or cumulative.", store.Quote(metric.Name))
 	}
 	r.end(draft)
 	return nil
