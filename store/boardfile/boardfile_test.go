@@ -188,3 +188,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A dashboard may be larger as YAML than in the file that it came in.
+func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
+	words := `{"id":"a","widgets":[{"key":"k","kind":"text","text":"` + strings.Repeat("\u0085", MaxSize/3) + `"}]}`
+	dashboards, err := Parse("f", []byte(words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := YAML(dashboards[0]); err == nil || !strings.Contains(err.Error(), "1048576 are the most: shorten its texts") {
+		t.Errorf("%v", err)
+	}
+}
