@@ -1,15 +1,11 @@
 package views
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"strings"
 
 	"github.com/a-h/templ"
-	"github.com/microcosm-cc/bluemonday"
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
 
 	"pulseboard/store"
 )
@@ -417,17 +413,4 @@ func (w Widget) gaugeArcs() []gaugeArc {
 		}
 	}
 	return arcs
-}
-
-// markdown draws the words of a text widget. Its author may be anyone who edits
-// dashboards, so what could do harm is taken out.
-func (w Widget) markdown() string {
-	var b bytes.Buffer
-	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(w.Def.Text), &b); err != nil {
-		return templ.EscapeString(w.Def.Text)
-	}
-	policy := bluemonday.UGCPolicy()
-	policy.RequireNoReferrerOnLinks(true)
-	policy.AddTargetBlankToFullyQualifiedLinks(true)
-	return policy.Sanitize(b.String())
 }
