@@ -1,9 +1,10 @@
 package views
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
-	"io"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/util"
 )
 
@@ -98,38 +100,40 @@ func drawImage(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.
 	if !entering {
 		return ast.WalkContinue, nil
 	}
-	address := string(n.(*ast.Image).Destination)
+	address := util.EscapeHTML(util.URLEscape(n.(*ast.Image).Destination, true))
 	words := imageWords(n, source)
-	switch {
-	case strings.HasPrefix(address, ownFiles):
-		_, err := io.WriteString(w, `<img src="`+templ.EscapeString(address)+`" alt="`+templ.EscapeString(words)+`">`)
+	if bytes.HasPrefix(address, []byte(ownFiles)) {
+		_, err := fmt.Fprintf(w, `<img src="%s" alt="%s">`, address, words)
 		return ast.WalkSkipChildren, err
-	case words == "":
+	}
+	if len(words) == 0 {
 		words = address
 	}
-	text := templ.EscapeString(words)
-	if !inLink(n) {
-		text = `<a href="` + templ.EscapeString(address) + `">` + text + `</a>`
+	if inLink(n) {
+		_, err := w.Write(words)
+		return ast.WalkSkipChildren, err
 	}
-	_, err := io.WriteString(w, text)
+	_, err := fmt.Fprintf(w, `<a href="%s">%s</a>`, address, words)
 	return ast.WalkSkipChildren, err
 }
 
-// imageWords gives the text that stands for an image.
-func imageWords(n ast.Node, source []byte) string {
-	var words strings.Builder
+// imageWords gives the text that stands for an image, as HTML.
+func imageWords(n ast.Node, source []byte) []byte {
+	var b bytes.Buffer
+	words := bufio.NewWriter(&b)
 	_ = ast.Walk(n, func(part ast.Node, entering bool) (ast.WalkStatus, error) { // no part fails
 		if entering {
 			switch part := part.(type) {
 			case *ast.Text:
-				words.Write(part.Segment.Value(source))
+				html.DefaultWriter.Write(words, part.Segment.Value(source))
 			case *ast.String:
-				words.Write(part.Value)
+				html.DefaultWriter.Write(words, part.Value)
 			}
 		}
 		return ast.WalkContinue, nil
 	})
-	return words.String()
+	_ = words.Flush() // a buffer takes everything
+	return b.Bytes()
 }
 
 // inLink reports whether a node stands in a link, where no other may.

@@ -30,7 +30,7 @@ func TestMarkdownIsHarmless(t *testing.T) {
 		`![a](/\evil.example/static/)`:                   near("/%5Cevil.example/static/"),
 		"![a](data:image/png;base64,AAAA)":               "<p>a</p>",
 		"![a](javascript:alert(1))":                      "<p>a</p>",
-		"![<b>\"](https://e.example/\"onerror=x)":        link("https://e.example/%22onerror=x", "&lt;b&gt;&#34;"),
+		"![\\<b>&amp;\"](https://e.example/\"onerror=x)": link("https://e.example/%22onerror=x", "&lt;b&gt;&amp;&#34;"),
 		"![a](/static/icon.svg)":                         `<p><img src="/static/icon.svg" alt="a"></p>`,
 		"[![a](https://e.example/x)](https://z.example)": link("https://z.example", "a"),
 		"<img src=https://evil.example/x>":               "",
