@@ -72,7 +72,7 @@ func TestTimeGrowsWithTheFile(t *testing.T) {
 		"log, no UTF-8":        {Common, again("\xff ")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			growth.Check(t, 32<<10, 1<<20, file.build, func(s string) {
+			growth.Check(t, 32<<10, 256<<10, file.build, func(s string) {
 				r := NewReader(strings.NewReader(s), file.format, Columns{}, time.Now)
 				for {
 					_, err := r.Next()
@@ -138,7 +138,7 @@ func TestTimeGrowsWithTheBody(t *testing.T) {
 		"CloudEvents, brackets": {binary, again("[")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			growth.Check(t, 256<<10, 2<<20, body.build, body.read)
+			growth.Check(t, 256<<10, 1<<20, body.build, body.read)
 		})
 	}
 }

@@ -84,7 +84,7 @@ func TestTimeGrowsWithTheBody(t *testing.T) {
 			if strings.HasPrefix(name, "points") {
 				signal = Metrics
 			}
-			growth.Check(t, 32<<10, 1<<20, func(n int) []byte { return canonical(build(n)) }, func(body []byte) {
+			growth.Check(t, 32<<10, 256<<10, func(n int) []byte { return canonical(build(n)) }, func(body []byte) {
 				_, _ = Decode(signal, Protobuf, body, time.Now())
 			})
 		})
@@ -97,7 +97,7 @@ func TestTimeGrowsWithTheBody(t *testing.T) {
 		"JSON, records":  {`{"resourceLogs":[{"scopeLogs":[{"logRecords":[`, `{"timeUnixNano":"1"},`, `{}]}]}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			growth.Check(t, 128<<10, 1<<20, func(n int) string { return body[0] + strings.Repeat(body[1], n/len(body[1])) + body[2] }, func(s string) {
+			growth.Check(t, 128<<10, 512<<10, func(n int) string { return body[0] + strings.Repeat(body[1], n/len(body[1])) + body[2] }, func(s string) {
 				_, _ = Decode(Logs, JSON, []byte(s), time.Now())
 			})
 		})
