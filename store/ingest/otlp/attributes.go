@@ -27,7 +27,7 @@ type origin struct {
 }
 
 // propertyCost is what a property costs an item beside its bytes.
-const propertyCost = 16
+const propertyCost = 32
 
 func newOrigin(from *resource.Resource) *origin {
 	o := (&origin{digest: sha256.New().(hash.Cloner)}).with(attributesKey(from.GetAttributes()))
