@@ -52,12 +52,7 @@ func badRequest(err error) *httpError {
 }
 
 // sentence begins a text with a capital letter.
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
+func sentence(s string) string { return store.Capitalized(s) }
 
 // asHTTPError finds the answer to an error: its own, that of an error that
 // callers tell apart, or an internal one that says nothing of its cause.

@@ -46,7 +46,7 @@ func (s *Server) postRetention(w http.ResponseWriter, r *http.Request) error {
 	var retention store.Retention
 	for name, days := range map[string]*int{"event_days": &retention.EventDays, "rollup_days": &retention.RollupDays} {
 		if *days, err = strconv.Atoi(r.PostFormValue(name)); err != nil {
-			return badRequest(fmt.Errorf("%s %.20q is no number of days: use 1 to %d", name, r.PostFormValue(name), store.MaxRetentionDays))
+			return badRequest(fmt.Errorf("%s %s is no number of days: use 1 to %d", name, store.Quote(r.PostFormValue(name)), store.MaxRetentionDays))
 		}
 	}
 	if err := retention.Validate(); err != nil {

@@ -267,7 +267,7 @@ func (d Dashboard) Validate() error {
 	for i, v := range d.Variables {
 		path := fmt.Sprintf("variables[%d]", i)
 		if _, err := ParseWidgetKey(v.Name); err != nil {
-			return &FieldError{path + ".name", fmt.Sprintf("%q can't name a variable: use letters, digits, '_' and '-'", v.Name)}
+			return &FieldError{path + ".name", fmt.Sprintf("%s can't name a variable: use letters, digits, '_' and '-'", Quote(v.Name))}
 		}
 		if v.Property == "" {
 			return &FieldError{path + ".property", "is missing: name the property that the variable narrows"}

@@ -1,16 +1,12 @@
 package views
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
-	"github.com/microcosm-cc/bluemonday"
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
 
 	"pulseboard/store"
 )
@@ -375,8 +371,7 @@ func (w Widget) rows() []row {
 
 // groupHead is the head of a table's first column.
 func (w Widget) groupHead() string {
-	by := strings.ReplaceAll(w.Def.Metric.By, "_", " ")
-	return strings.ToUpper(by[:1]) + by[1:]
+	return store.Capitalized(strings.ReplaceAll(w.Def.Metric.By, "_", " "))
 }
 
 // gaugeArc is a stretch of a gauge's scale.
@@ -419,17 +414,4 @@ func (w Widget) gaugeArcs() []gaugeArc {
 		}
 	}
 	return arcs
-}
-
-// markdown draws the words of a text widget. Its author may be anyone who edits
-// dashboards, so what could do harm is taken out.
-func (w Widget) markdown() string {
-	var b bytes.Buffer
-	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(w.Def.Text), &b); err != nil {
-		return templ.EscapeString(w.Def.Text)
-	}
-	policy := bluemonday.UGCPolicy()
-	policy.RequireNoReferrerOnLinks(true)
-	policy.AddTargetBlankToFullyQualifiedLinks(true)
-	return policy.Sanitize(b.String())
 }
