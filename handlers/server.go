@@ -156,6 +156,7 @@ func (s *Server) Run(ctx context.Context) {
 				s.Log.Error("checking the rights of open streams failed", "error", err)
 			}
 			s.roster.Sweep()
+			s.hub.Tidy()
 		case <-prune.C:
 			if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
 				s.Log.Error("forgetting old views failed", "error", err)

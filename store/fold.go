@@ -27,7 +27,9 @@ type Fold struct {
 	meter    Meter // may be nil
 	packAt   int   // bytes of open cells that are packed
 	fewOpen  int   // cells of a step that are not worth packing
-	ungauged int   // bytes by which the fold grew since it was gauged
+	pause    func()
+	unpaused int // cells that were worked on since the last pause
+	ungauged int // bytes by which the fold grew since it was gauged
 }
 
 // variableFilter lets the events of some values pass. One of a variable that the
@@ -55,7 +57,7 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {
@@ -184,6 +186,7 @@ func (f *Fold) restoreStep(readers []*widgetFold, at int64, block []byte) error 
 		for _, w := range readers {
 			w.restorePacked(at, packed)
 		}
+		f.worked(len(readers) * len(packed.entries))
 		return f.grew(len(readers) * packed.size())
 	}
 	cells, err := readBlock(block)
@@ -334,6 +337,7 @@ func (f *Fold) Add(e *Event) error {
 			grown += w.add(e, start)
 		}
 	}
+	f.worked(len(f.widgets))
 	if grown == 0 {
 		return nil
 	}
@@ -376,8 +380,6 @@ func (f *Fold) Readings() []WidgetReading {
 	for i, w := range f.widgets {
 		readings[i] = w.reading(f.window)
 	}
-	for _, w := range f.widgets {
-		w.pack(true, f.fewOpen)
-	}
+	f.pack(true)
 	return readings
 }

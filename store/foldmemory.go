@@ -48,6 +48,24 @@ func (f *Fold) Limit(most int, meter Meter) {
 	f.packAt = min(packAt, most/8)
 }
 
+// Pause lets pause be called every now and then, after some ms of work at most, so that a long
+// fold can give way to more urgent work; nil ends that.
+func (f *Fold) Pause(pause func()) { f.pause = pause }
+
+// pauseEvery is how many cells are worked on between two pauses.
+const pauseEvery = 4_096
+
+// worked notes that cells were worked on.
+func (f *Fold) worked(cells int) {
+	if f.pause == nil {
+		return
+	}
+	if f.unpaused += cells; f.unpaused >= pauseEvery {
+		f.unpaused = 0
+		f.pause()
+	}
+}
+
 // Size is how many bytes the fold takes, about.
 func (f *Fold) Size() int {
 	size := 0
@@ -74,9 +92,7 @@ func (f *Fold) gauge() error {
 		open += w.open
 	}
 	if open > f.packAt {
-		for _, w := range f.widgets {
-			w.pack(false, f.fewOpen)
-		}
+		f.pack(false)
 	}
 	if f.most > 0 && f.Size() > f.most {
 		f.shrink()
@@ -90,9 +106,7 @@ func (f *Fold) gauge() error {
 // shrink merges rare groups until the fold takes three quarters of its limit, so that it is
 // not at its limit again with the next event. What has no groups is left as it is.
 func (f *Fold) shrink() {
-	for _, w := range f.widgets {
-		w.pack(false, f.fewOpen)
-	}
+	f.pack(false)
 	for f.Size() > f.most/4*3 {
 		largest := slices.MaxFunc(f.widgets, func(a, b *widgetFold) int { return cmp.Compare(a.shrinkable(), b.shrinkable()) })
 		if largest.shrinkable() == 0 {
@@ -112,21 +126,24 @@ func (w *widgetFold) shrinkable() int {
 
 // pack packs the open cells of steps that have more than a few groups; idle leaves those
 // steps out that events were added to since the last time.
-func (w *widgetFold) pack(idle bool, few int) {
-	if w.open == 0 {
-		return
-	}
-	packed := false
-	for _, s := range w.steps {
-		busy := idle && s.added
-		s.added = false
-		if !busy && len(s.open) > 0 && len(s.open)+len(s.packed.entries) > few {
-			s.pack()
-			packed = true
+func (f *Fold) pack(idle bool) {
+	for _, w := range f.widgets {
+		if w.open == 0 {
+			continue
 		}
-	}
-	if packed {
-		w.measure()
+		packed := false
+		for _, s := range w.steps {
+			busy := idle && s.added
+			s.added = false
+			if !busy && len(s.open) > 0 && len(s.open)+len(s.packed.entries) > f.fewOpen {
+				s.pack()
+				packed = true
+				f.worked(len(s.packed.entries))
+			}
+		}
+		if packed {
+			w.measure()
+		}
 	}
 }
 

@@ -56,6 +56,7 @@ func (w *widgetFold) mergeInTurn(steps []*step) groups {
 			c.merge(&other)
 		}
 		all.merge(s.open)
+		w.worked(len(s.packed.entries) + len(s.open))
 	}
 	return all
 }
@@ -87,6 +88,7 @@ func (w *widgetFold) mergeByGroup(steps []*step) groups {
 		}
 		all[name] = mergeCells(cells, &counts)
 		delete(open, name)
+		w.worked(len(cells))
 	}
 	for name, cells := range open {
 		all[name] = mergeCells(cells, &counts)

@@ -90,11 +90,11 @@ func (d Dashboard) propertyOf(variable string) string {
 // ViewState is what is known durably of a view: which ids it issued, and when
 // each widget last changed. A cursor works after a restart because of it.
 type ViewState struct {
-	First, Last Seq    // the ids issued lie between; 0 means none yet
-	Epoch       int64  // drawn at random with the first id; every id of the view carries it
+	First, Last Seq       // the ids issued lie between; 0 means none yet
+	Epoch       int64     // drawn at random with the first id; every id of the view carries it
 	Loose       []IDRange // ids given to pages while nobody watched, which another epoch tells apart; the newest last
 	Layout      string    // digest of the dashboard's definition
-	LayoutSeq   Seq    // when that last changed
+	LayoutSeq   Seq       // when that last changed
 	Widgets     map[WidgetKey]WidgetState
 }
 

@@ -21,8 +21,9 @@ type widgetFold struct {
 	stale    bool              // last is not what the cells say
 	last     WidgetReading
 
-	size int // bytes that the widget takes, about
-	open int // of those, bytes of open cells that can be packed
+	worked func(cells int) // see Fold.worked
+	size   int             // bytes that the widget takes, about
+	open   int             // of those, bytes of open cells that can be packed
 
 	// longSteps are the lengths, by start, of those steps that are longer than the
 	// window's, which only widgets have that show no steps.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"pulseboard/store"
 )
@@ -109,4 +110,22 @@ func (b *builds) admit() {
 		b.tenants[w.tenant]++
 		close(w.ready)
 	}
+}
+
+// giveWay returns a function for one build to call now and then. It waits as long as screens are
+// being brought up to date, so that whoever watches gets updates as soon as if nobody looked at
+// anything new. In all it waits no longer than the build works.
+func (h *Hub) giveWay() func() {
+	began, waited := time.Now(), time.Duration(0)
+	return func() {
+		for h.busy() && waited < time.Since(began)-waited {
+			time.Sleep(time.Millisecond)
+			waited += time.Millisecond
+		}
+	}
+}
+
+// busy reports whether screens are being brought up to date.
+func (h *Hub) busy() bool {
+	return h.urgent.Load() > 0 || h.writers != nil && h.writers.Writing()
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pulseboard/store"
@@ -46,6 +47,7 @@ type Hub struct {
 	wall      func() time.Time // the clock people see, which may jump; tests make it
 	started   time.Time
 	builds    *builds
+	urgent    atomic.Int64 // refreshes of watched pools under way
 
 	mu      sync.Mutex
 	tenants map[store.TenantID]*tenantViews
@@ -143,6 +145,9 @@ func (h *Hub) Sync(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Tidy gives memory back that is not needed any more. Call it every few seconds.
+func (h *Hub) Tidy() { h.giveBack() }
 
 // advance takes a newer head and wakes the pools of its tenant. Heads
 // only grow, so what arrives late changes nothing. The caller holds h.mu.

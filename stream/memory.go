@@ -2,8 +2,6 @@ package stream
 
 import (
 	"container/list"
-	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
@@ -14,10 +12,11 @@ import (
 // views that nobody watches are refused. Watched ones may grow beyond the budget, as far as
 // the limit of one view lets them, so that no stream breaks off. Hub.mu guards it.
 type memory struct {
-	limit int
-	used  int
-	idle  *list.List // of *Pool, the one that rests longest first
-	freed int        // bytes given up since the runtime was told
+	limit   int
+	used    int
+	idle    *list.List // of *Pool, the one that rests longest first
+	freed   int        // bytes given up since the runtime was told
+	freedAt time.Time  // when some were last
 }
 
 func newMemory(limit int) memory { return memory{limit: limit, idle: list.New()} }
@@ -96,26 +95,34 @@ func (m *memory) rest(p *Pool) *list.Element {
 	return p.idle
 }
 
-// giveBack is how many bytes are given up until the runtime is made to return them to the
-// system, which it does by itself only after minutes.
-const giveBack = 32 << 20
+const (
+	// giveBack is how many bytes are given up until the runtime is made to return them to the
+	// system, which it does by itself only after minutes.
+	giveBack = 32 << 20
+	// giveBackAfter is how long nothing was given up before. Until then what was given up is
+	// likely to be taken again, and returning it stops everything for some ms.
+	giveBackAfter = 10 * time.Second
+)
 
 // drop gives up what a pool took.
 func (m *memory) drop(p *Pool) {
 	m.use(p)
 	m.used -= p.bytes
-	m.freed += p.bytes
-	p.bytes = 0
-	if m.freed >= giveBack {
-		m.freed = 0
-		go debug.FreeOSMemory()
+	if m.freed += p.bytes; m.freed >= giveBack {
+		m.freedAt = time.Now()
 	}
+	p.bytes = 0
 }
 
-// String says how full the memory is.
-func (m *memory) String() string {
-	if m.limit == math.MaxInt {
-		return fmt.Sprintf("%d MiB of views", m.used>>20)
+// giveBack returns memory to the system that views took and will not take again soon.
+func (h *Hub) giveBack() {
+	h.mu.Lock()
+	due := h.memory.freed >= giveBack && time.Since(h.memory.freedAt) >= giveBackAfter
+	if due {
+		h.memory.freed = 0
 	}
-	return fmt.Sprintf("%d of %d MiB of views", m.used>>20, m.limit>>20)
+	h.mu.Unlock()
+	if due {
+		debug.FreeOSMemory()
+	}
 }

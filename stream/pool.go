@@ -257,6 +257,10 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 		defer leave()
 		fold = store.NewFold(p.dashboard, p.view, window)
 		fold.Limit(p.hub.viewLimit(), p.meter)
+		if by != "" {
+			fold.Pause(p.hub.giveWay())
+			defer fold.Pause(nil)
+		}
 		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
 		if err != nil {
 			return p.foldError(err)

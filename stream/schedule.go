@@ -97,7 +97,9 @@ func (p *Pool) refreshIfDue(ctx context.Context) {
 	if !p.isStale() || p.untilDue() > 0 {
 		return
 	}
+	p.hub.urgent.Add(1)
 	err := p.Refresh(ctx, "")
+	p.hub.urgent.Add(-1)
 	if err == nil || ctx.Err() != nil {
 		return
 	}

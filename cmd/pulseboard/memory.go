@@ -55,7 +55,7 @@ func (cmd *serveCmd) viewMemory() byteSize {
 
 // otherMemory is what the program needs besides views: for streams, for batches that come in,
 // for what SQLite keeps of the file.
-const otherMemory = 96 << 20
+const otherMemory = 64 << 20
 
 // limitHeap makes the collector work harder before the program takes much more than its views
 // may, where it would else wait until the heap has doubled. Who sets GOMEMLIMIT knows better.

@@ -13,45 +13,40 @@ const (
 	// plenty one that a square, if there is one, makes most of.
 	measurable = 20 * time.Millisecond
 	plenty     = 100 * time.Millisecond
-	// most is how many times as long twice the input may take. It is 2 for n, a bit more
-	// for n log n, and 4 for n².
-	most   = 3
-	rounds = 2
+	// steps is how much longer the longer input is, and most how many times as long it may
+	// take: between the 4 of n, or a bit more of n log n, and the 16 of n², as far from
+	// either as noise and caches can't reach.
+	steps  = 4
+	most   = 9
+	rounds = 4
 )
 
-// Check makes inputs of from to limit bytes, each about twice as long as the one before,
-// and fails when the time that parsing them takes grows like their square. Inputs that
+// Check makes inputs of from to limit bytes and
+// fails when the time that parsing them takes grows like their square. Inputs that
 // take next to no time pass. build makes an input of about n bytes; parse reads it,
 // whatever it makes of it.
 //
 // The time is that of the processor on one thread, so a busy machine does not count, and
-// the best of several. Growth counts when two doublings in a row show it, or the last
-// one there is, as caches make for a step.
+// the best of several.
 func Check[T any](t *testing.T, from, limit int, build func(n int) T, parse func(input T)) {
 	t.Helper()
-	steep := 0
-	for n := from; 2*n <= limit; n *= 2 {
-		shorter, longer := build(n), build(2*n)
+	for n := from; steps*n <= limit; n *= 2 {
+		shorter, longer := build(n), build(steps*n)
 		short := timeOf(func() { parse(shorter) })
-		if short < measurable {
+		if short < measurable && 2*steps*n <= limit {
 			continue
 		}
 		long := timeOf(func() { parse(longer) })
-		for i := 0; i < rounds && long > most*short; i++ {
+		for i := 0; i < rounds && long > most*short && long > plenty; i++ {
 			runtime.GC() // what was left before is not this one's
 			short = min(short, timeOf(func() { parse(shorter) }))
 			long = min(long, timeOf(func() { parse(longer) }))
 		}
-		switch {
-		case long > most*short:
-			if steep++; steep == 2 || 4*n > limit {
-				t.Errorf("%d bytes take %v, and twice as many %v", n, short, long)
-				return
-			}
-		case long > plenty:
+		if long > most*short && long > plenty {
+			t.Errorf("%d bytes take %v, and %d times as many %v", n, short, steps, long)
+		}
+		if long > plenty {
 			return
-		default:
-			steep = 0
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestCheckPassesWhatIsLinear(t *testing.T) {
 
 func TestCheckFailsWhatIsQuadratic(t *testing.T) {
 	out, err := exec.Command(os.Args[0], "-test.run", "^TestCheckPassesWhatIsLinear$", "-square").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "and twice as many") {
+	if err == nil || !strings.Contains(string(out), "times as many") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -17,6 +17,7 @@ package wire
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -89,6 +90,16 @@ func (w *Writers) Close() {
 	}
 }
 
+// Writing reports whether there is something that the writers could be writing now.
+func (w *Writers) Writing() bool {
+	for _, s := range w.shards {
+		if s.letters.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Group is the connections that are woken together.
 type Group struct {
 	parts []part // by shard
@@ -118,6 +129,7 @@ func (g *Group) Wake() {
 		if !p.woken {
 			p.woken = true
 			p.shard.mail = append(p.shard.mail, letter{what: wake, part: p})
+			p.shard.letters.Add(1)
 		}
 		p.shard.mu.Unlock()
 		p.shard.ring()
@@ -187,6 +199,8 @@ type shard struct {
 	stop    chan struct{}
 	stopped chan struct{}
 
+	letters atomic.Int64 // that were posted and not worked on to the end
+
 	mu     sync.Mutex
 	mail   []letter
 	closed bool // nobody reads the mail any more
@@ -207,6 +221,7 @@ func (s *shard) post(l letter) bool {
 		return false
 	}
 	s.mail = append(s.mail, l)
+	s.letters.Add(1)
 	s.ring()
 	return true
 }
@@ -249,6 +264,7 @@ func (s *shard) run() {
 			s.now = int64(time.Since(started))
 			s.read(&mail[i])
 			mail[i] = letter{}
+			s.letters.Add(-1)
 		}
 		if len(s.busy) > 0 && !s.looking {
 			s.looking = true
