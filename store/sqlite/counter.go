@@ -58,7 +58,7 @@ func numberOrNull(n sql.NullFloat64) store.Value {
 // is read again counts like a new one: all that it counted since it began.
 func (s *Store) PruneCounters(ctx context.Context, olderThan time.Time) (err error) {
 	defer wrap(&err, "PruneCounters")
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE touched < ?`, olderThan.UnixMicro())
 		return err
 	})

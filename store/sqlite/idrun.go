@@ -231,12 +231,12 @@ func (s *Store) writeMerged(ctx context.Context, some []idRun, w *runWriter) err
 		if w.add(id); len(w.pages) < pagesTogether {
 			continue
 		}
-		if err := s.write(ctx, w.write); err != nil {
+		if err := s.writeBehind(ctx, w.write); err != nil {
 			return err
 		}
 		w.pages = w.pages[:0]
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
 }
 
 // replaceRuns finishes a run and takes those that it was made of away.
@@ -340,7 +340,7 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 func (s *Store) deletePages(ctx context.Context, run int64) error {
 	for {
 		gone := int64(0)
-		err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 			result, err := tx.ExecContext(ctx, `DELETE FROM id_pages WHERE rowid IN (SELECT rowid FROM id_pages WHERE run = ? LIMIT ?)`, run, pagesTogether)
 			if err != nil {
 				return err
@@ -357,7 +357,7 @@ func (s *Store) deletePages(ctx context.Context, run int64) error {
 // forgetIDs deletes the runs of ids that all came in before a moment, and pages that a
 // process left behind when it was killed.
 func (s *Store) forgetIDs(ctx context.Context, before int64) error {
-	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM id_runs WHERE last_received < ?`, before)
 		return err
 	})

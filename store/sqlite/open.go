@@ -41,7 +41,9 @@ import (
 const File = "pulseboard.db"
 
 const (
-	// lockTimeout is how long a writer waits for another process.
+	// requestWait is how long a writer waits for another process when a request waits for
+	// it, and lockTimeout when none does: in the background, or of a command.
+	requestWait = 2 * time.Second
 	lockTimeout = 10 * time.Second
 	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
 	// can't be interrupted, and callers may give up.
@@ -59,7 +61,7 @@ const (
 // Store is an open data folder. Use Open.
 type Store struct {
 	path   string
-	wait   time.Duration // how long a writer waits for others
+	waits  waits
 	writer *sqlx.DB
 	reader *sqlx.DB
 
@@ -75,28 +77,46 @@ type Store struct {
 // Open opens the store in a folder and brings its tables to this program's
 // version. It makes the folder, for its owner only, when there is none. Errors
 // say what to do; a file that can't be used is left as it is.
-func Open(ctx context.Context, dir string) (*Store, error) {
-	return open(ctx, dir, lockTimeout)
+//
+// A method that writes waits 2 s for a writer of another process, which is as long as a
+// request should wait; with Patient it waits longer. Opening waits 10 s.
+func Open(ctx context.Context, dir string, options ...Option) (*Store, error) {
+	waits := waits{requestWait, lockTimeout}
+	for _, option := range options {
+		option(&waits)
+	}
+	return open(ctx, dir, waits)
 }
 
-func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err error) {
+// Option changes how a store is used. See Patient.
+type Option func(*waits)
+
+// Patient lets every method that writes wait 10 s for a writer of another process: for
+// commands, where a person waits rather than a request.
+func Patient(w *waits) { w.request = w.patience }
+
+// waits are how long a writer waits for those of other processes: when a request waits for
+// it, and when none does.
+type waits struct{ request, patience time.Duration }
+
+func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 	path, err := prepareFile(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path, wait); err != nil {
+	if err := migrate(ctx, path, waits.patience); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, wait: wait, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
+	s := &Store{path: path, waits: waits, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			s.Close()
 		}
 	}()
-	if s.writer, err = connect(path, min(wait, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
+	if s.writer, err = connect(path, min(waits.request, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
 		return nil, err
 	}
-	if s.reader, err = connect(path, wait, "&_query_only=1", readers); err != nil {
+	if s.reader, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx); err != nil {
@@ -114,7 +134,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if err != nil {
 		return nil, openingError(path, err)
 	}
-	s.committer = newCommitter(wait, s.keepBatches)
+	s.committer = newCommitter(waits.request, s.keepBatches)
 	return s, nil
 }
 

@@ -82,7 +82,7 @@ func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before 
 	if len(old) == 0 {
 		return false, nil
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		if err := deleteRun(ctx, tx, old); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (s *Store) forgetSteps(ctx context.Context, tenant store.TenantID, before t
 	if err != nil || len(old) == 0 {
 		return false, err
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for _, step := range old {
 			_, err := tx.ExecContext(ctx, `DELETE FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, step.Rollup, step.Tier, step.Start)
 			if err != nil {
@@ -137,7 +137,7 @@ func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	if err != nil || pages.Free < 5*shrinkBite || pages.Kind != incrementalVacuum {
 		return false, err // a few are needed again soon
 	}
-	return true, s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return true, s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, shrinkBite)) // a page a row
 		if err != nil {
 			return err

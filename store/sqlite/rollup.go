@@ -135,7 +135,7 @@ func (s *Store) DefineRollups(ctx context.Context, tenant store.TenantID) (err e
 	if len(wanted) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for key := range wanted {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO rollups (tenant_id, key, upto, wide) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING`, tenant, key); err != nil {
 				return err
@@ -168,7 +168,7 @@ const stepsDropped = 2_000
 func (s *Store) dropRollup(ctx context.Context, id int64) error {
 	for {
 		left := int64(0)
-		err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 			// From now on nobody reads it or lets it follow, even if a dashboard that
 			// wants it again comes while half of it is gone.
 			if _, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = 0, key = 'dropped ' || id WHERE id = ?`, id); err != nil {
@@ -229,7 +229,7 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 			return 0, err
 		}
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for _, g := range grown {
 			if err := g.write(ctx, tx, upto); err != nil {
 				return err

@@ -229,7 +229,7 @@ func (s *Store) merge(ctx context.Context, tenant store.TenantID, runs [][]segme
 			return err
 		}
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		insert := tx.StmtxContext(ctx, s.statements.insertSegment)
 		for i, run := range runs {
 			if err := deleteRun(ctx, tx, run); err != nil {
