@@ -12,6 +12,7 @@ type widgetFold struct {
 	rollup   Rollup
 	upto     EventSeq // events up to here are in steps
 	compared bool     // the period before is needed too
+	gaps     []Gap    // events of these times are missing
 	direct   bool     // all events are added, for the rollup has too many groups
 	steps    map[int64]groups
 	counts   map[string]int64  // events of all steps by group; nil without a grouping
@@ -193,6 +194,9 @@ func (w *widgetFold) reading(window Window) WidgetReading {
 	}
 	if w.direct {
 		w.last = w.last.countedDirectly()
+	}
+	if w.lacks(window) {
+		w.last = w.last.lacking()
 	}
 	w.stale = false
 	return w.last

@@ -76,7 +76,7 @@ func (w Widget) rowPart(i int) string { return w.part(fmt.Sprint("row", i)) }
 // Shell differs when anything of the widget outside its parts does.
 func (w Widget) Shell() string {
 	state, crossed := w.state()
-	return fmt.Sprintf("%t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, state, crossed, w.Window.Step, len(w.rows()), w.Def)
+	return fmt.Sprintf("%t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Partial, state, crossed, w.Window.Step, len(w.rows()), w.Def)
 }
 
 // empty says whether there is nothing to draw.

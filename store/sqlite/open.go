@@ -71,6 +71,7 @@ type Store struct {
 	background background
 	committer  *committer
 	news       news
+	damage     damage
 	dashboards dashboardCache
 }
 

@@ -59,7 +59,10 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 		return false, err
 	}
 	moreSteps, err := s.forgetSteps(ctx, tenant, retention.RollupsBefore(now))
-	return moreEvents || moreSteps, err
+	if err != nil {
+		return false, err
+	}
+	return moreEvents || moreSteps, s.forgetGaps(ctx, tenant, retention.RollupsBefore(now))
 }
 
 // forgetEvents deletes a bite of the segments that were received before a moment. They

@@ -1,0 +1,466 @@
+package sqlite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"pulseboard/store"
+)
+
+// damagedBoard reads each kind of cell.
+var damagedBoard = store.Dashboard{ID: "d", Title: "D", Widgets: []store.Widget{
+	{Key: "count", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}},
+	{Key: "line", Kind: store.Line, Metric: store.Metric{Measure: store.P90, Property: "ms"}},
+	{Key: "bars", Kind: store.Bars, Metric: store.Metric{Measure: store.Uniques, By: "path"}},
+	{Key: "ratio", Kind: store.Gauge, Metric: store.Metric{Measure: store.Avg, Property: "ms"}},
+	{Key: "twice", Kind: store.Stat, Metric: store.Metric{Measure: store.Formula, Formula: "2 * count"}},
+}}
+
+// damagedRanges read steps of all tiers.
+var damagedRanges = []string{"now-20m", "now-2h", "now-20h", "now-6d", "now-60d"}
+
+// bytesFlipped are what a disk may do to bytes.
+var bytesFlipped = map[string]func([]byte) []byte{
+	"first":    func(b []byte) []byte { b[0] ^= 0x40; return b },
+	"middle":   func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+	"checksum": func(b []byte) []byte { b[len(b)-1] ^= 0x80; return b },
+	"empty":    func([]byte) []byte { return []byte{} },
+	"cut":      func(b []byte) []byte { return b[:len(b)-5] },
+	"zeros":    func(b []byte) []byte { return make([]byte, len(b)) },
+}
+
+// spread gives events over two months, more of them lately.
+func spread(now time.Time, n int) []store.Event {
+	events := make([]store.Event, n)
+	for i := range events {
+		ago := time.Duration(i*i*i%(60*24*3600)) * time.Second
+		if i%2 == 0 {
+			ago = time.Duration(i%7200) * time.Second
+		}
+		events[i] = store.Event{Name: "a", User: fmt.Sprint("u", i%17), Time: now.Add(-ago), Properties: store.NewProperties([]store.Property{
+			{Key: "ms", Value: store.Num(float64(i % 101))}, {Key: "path", Value: store.Text(fmt.Sprint("/", i%5))}})}
+	}
+	return events
+}
+
+// damageBlocks changes blocks of a tier, one of them or all.
+func damageBlocks(t *testing.T, s *Store, tenant store.TenantID, tier int64, all bool, how func([]byte) []byte) {
+	t.Helper()
+	var some []struct {
+		Rollup int64 `db:"rollup_id"`
+		Start  int64
+		Cells  []byte
+	}
+	if err := s.writer.Select(&some, `SELECT rollup_id, start, cells FROM rollup_steps JOIN rollups ON id = rollup_id WHERE tenant_id = ? AND tier = ? ORDER BY start DESC`, tenant, tier); err != nil {
+		t.Fatal(err)
+	}
+	if !all {
+		some = some[len(some)/2:][:1]
+	}
+	tx := s.writer.MustBegin()
+	defer tx.Commit()
+	for _, b := range some {
+		if _, err := tx.Exec(`UPDATE rollup_steps SET cells = ? WHERE rollup_id = ? AND tier = ? AND start = ?`, how(b.Cells), b.Rollup, tier, b.Start); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// readings gives what a tenant's board reads of a range, by widget, from its rollups or from
+// all events that can be read.
+func readings(t *testing.T, s *Store, tenant store.TenantID, from string, now time.Time, rollups bool) map[store.WidgetKey]store.WidgetReading {
+	t.Helper()
+	r, err := store.ParseRange(from, "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := r.Window(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := store.NewFold(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
+	if rollups {
+		_, err = s.FoldView(t.Context(), tenant, fold, time.Time{})
+	} else {
+		_, err = s.ScanEvents(t.Context(), tenant, store.Scan{}, func(e *store.Event) error { fold.Add(e); return nil })
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", from, err)
+	}
+	by := map[store.WidgetKey]store.WidgetReading{}
+	for _, w := range fold.Readings() {
+		by[w.Key] = w
+	}
+	return by
+}
+
+// sameReadings checks that boards read what all events say, and lack nothing.
+func sameReadings(t *testing.T, s *Store, tenant store.TenantID, now time.Time, when string) {
+	t.Helper()
+	for _, from := range damagedRanges {
+		want := readings(t, s, tenant, from, now, false)
+		for key, got := range readings(t, s, tenant, from, now, true) {
+			if string(got.Picture()) != string(want[key].Picture()) {
+				t.Errorf("%s: %s of %s reads %.200s, want %.200s", when, key, from, got.Picture(), want[key].Picture())
+			}
+		}
+	}
+}
+
+func filledStore(t *testing.T, dir string, now time.Time) (s *Store, acme, other store.TenantID) {
+	t.Helper()
+	s = openIn(t, dir, lockTimeout)
+	acme, other = newTenant(t, s, "acme"), newTenant(t, s, "other")
+	for _, tenant := range []store.TenantID{acme, other} {
+		apply(t, s, tenant, damagedBoard)
+		record(t, s, tenant, now, spread(now, 1000)...)
+		if err := s.DefineRollups(t.Context(), tenant); err != nil {
+			t.Fatal(err)
+		}
+		followAll(t, s, tenant)
+		record(t, s, tenant, now, spread(now, 50)...) // that no rollup counts yet
+	}
+	return s, acme, other
+}
+
+func TestADamagedBlockIsCountedAnew(t *testing.T) {
+	now := noon
+	s, acme, other := filledStore(t, t.TempDir(), now)
+	sameReadings(t, s, acme, now, "before")
+	for _, tier := range store.Tiers {
+		for name, how := range bytesFlipped {
+			what := fmt.Sprintf("%s of blocks of %d s", name, tier)
+			log := &bytes.Buffer{}
+			logger := slog.New(slog.NewTextHandler(log, nil))
+			damageBlocks(t, s, acme, tier, name == "middle", how)
+			sameReadings(t, s, acme, now, what)
+			s.mend(t.Context(), logger)
+			if damagedLeft(t, s, acme) > 0 { // for no board reads it
+				mendAll(t, s, acme, logger)
+			}
+			if left := damagedLeft(t, s, acme); left > 0 {
+				t.Fatalf("%s: %d blocks are still damaged", what, left)
+			}
+			lines := strings.Count(log.String(), "counted anew")
+			if lines == 0 || lines > len(damagedBoard.Widgets) || strings.Count(log.String(), "\n") != lines {
+				t.Errorf("%s: the log says\n%s", what, log)
+			}
+			sameReadings(t, s, acme, now, what+", mended")
+			log.Reset()
+			if s.mend(t.Context(), logger); log.Len() > 0 {
+				t.Errorf("%s: the log says again\n%s", what, log)
+			}
+		}
+		sameReadings(t, s, other, now, "the other tenant")
+	}
+}
+
+// mendAll mends the rollups of a tenant as if a board had read them.
+func mendAll(t *testing.T, s *Store, tenant store.TenantID, log *slog.Logger) (left int) {
+	t.Helper()
+	rows, err := s.rollupRows(t.Context(), tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		s.damage.noteRollup(tenant, row.ID)
+	}
+	s.mend(t.Context(), log)
+	return damagedLeft(t, s, tenant)
+}
+
+func damagedLeft(t *testing.T, s *Store, tenant store.TenantID) (left int) {
+	t.Helper()
+	var blocks [][]byte
+	if err := s.reader.Select(&blocks, `SELECT cells FROM rollup_steps JOIN rollups ON id = rollup_id WHERE tenant_id = ?`, tenant); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		if _, err := store.CheckBlock(b); err != nil {
+			left++
+		}
+	}
+	return left
+}
+
+func TestRollupsFollowPastDamagedBlocks(t *testing.T) {
+	now := noon
+	s, acme, other := filledStore(t, t.TempDir(), now)
+	for _, tier := range store.Tiers {
+		damageBlocks(t, s, acme, tier, true, bytesFlipped["middle"])
+	}
+	for range 3 {
+		record(t, s, acme, now, spread(now, 500)...)
+		record(t, s, other, now, spread(now, 500)...)
+		log := &bytes.Buffer{}
+		s.keepRollups(t.Context(), slog.New(slog.NewTextHandler(log, nil)), map[store.TenantID]rollupProgress{})
+		if log.Len() > 0 {
+			t.Errorf("the log complains: %s", log)
+		}
+		followAll(t, s, acme)
+		sameReadings(t, s, acme, now, "followed")
+		sameReadings(t, s, other, now, "the other tenant")
+	}
+	if lag, err := s.RollupLag(t.Context()); err != nil || lag != 0 {
+		t.Errorf("rollups lag by %d, %v", lag, err)
+	}
+	if left := damagedLeft(t, s, acme); left > 0 {
+		t.Errorf("%d blocks are still damaged", left)
+	}
+}
+
+// partial gives the widgets of a range that lack events.
+func partial(t *testing.T, s *Store, tenant store.TenantID, from string, now time.Time) string {
+	t.Helper()
+	var keys []string
+	by := readings(t, s, tenant, from, now, true)
+	for _, w := range damagedBoard.Widgets {
+		if by[w.Key].Partial {
+			keys = append(keys, string(w.Key))
+		}
+	}
+	return strings.Join(keys, " ")
+}
+
+// TestWhatCannotBeCountedAnewIsShown damages blocks whose events are gone.
+func TestWhatCannotBeCountedAnewIsShown(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, lockTimeout)
+	now := time.Now()
+	acme := newTenant(t, s, "acme")
+	apply(t, s, acme, damagedBoard)
+	if err := s.SetRetention(t.Context(), acme, store.Retention{EventDays: 10, RollupDays: 100}); err != nil {
+		t.Fatal(err)
+	}
+	for day := 40; day >= 0; day-- {
+		at := now.AddDate(0, 0, -day).Add(-time.Hour)
+		var events []store.Event
+		for i := range 1000 {
+			e := spread(at, 3)[1]
+			e.Time = at.Add(-time.Duration(i) * time.Second)
+			events = append(events, e)
+		}
+		if _, err := s.Record(t.Context(), acme, events, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DefineRollups(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	followAll(t, s, acme)
+	for more := true; more; {
+		var err error
+		if more, err = s.Forget(t.Context(), acme, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := readings(t, s, acme, "now-60d", now, true)["count"]
+	if whole.Partial || string(whole.JSON()) != "41000" {
+		t.Fatalf("before, %s events count", whole.JSON())
+	}
+	check := func(when, wantMonths, wantWeek string) {
+		t.Helper()
+		if got := partial(t, s, acme, "now-60d", now); got != wantMonths {
+			t.Errorf("%s: of two months %q lack events, want %q", when, got, wantMonths)
+		}
+		if got := partial(t, s, acme, "now-6d", now); got != wantWeek {
+			t.Errorf("%s: of a week %q lack events, want %q", when, got, wantWeek)
+		}
+	}
+	log := &bytes.Buffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+
+	// What the events or shorter steps still say lacks nothing.
+	for _, tier := range store.Tiers[1:] {
+		damageBlocks(t, s, acme, tier, true, bytesFlipped["middle"])
+	}
+	check("long steps are damaged", "", "")
+	mendAll(t, s, acme, logger)
+	if strings.Contains(log.String(), "gone") {
+		t.Errorf("the log says\n%s", log)
+	}
+	if got := readings(t, s, acme, "now-60d", now, true)["count"]; string(got.Picture()) != string(whole.Picture()) {
+		t.Errorf("mended, %.100s, want %.100s", got.Picture(), whole.Picture())
+	}
+	recent := `UPDATE rollup_steps SET cells = x'' WHERE tier IN (60, 900) AND start > ` + fmt.Sprint(now.AddDate(0, 0, -5).Unix())
+	if _, err := s.writer.Exec(recent); err != nil {
+		t.Fatal(err)
+	}
+	check("recent steps are damaged", "", "")
+	mendAll(t, s, acme, logger)
+	check("recent steps are mended", "", "")
+	if strings.Contains(log.String(), "gone") {
+		t.Errorf("the log says\n%s", log)
+	}
+
+	// The rest is shown, for as long as it is in the range.
+	old := fmt.Sprintf(`UPDATE rollup_steps SET cells = x'00' WHERE start BETWEEN %d AND %d AND rollup_id =
+		(SELECT id FROM rollups WHERE key LIKE '%%"count"%%')`, now.AddDate(0, 0, -31).Unix(), now.AddDate(0, 0, -29).Unix())
+	if _, err := s.writer.Exec(old); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	check("old steps are damaged", "count twice", "")
+	s.mend(t.Context(), logger)
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "gone") {
+		t.Errorf("the log says\n%s", text)
+	}
+	check("old steps are mended", "count twice", "")
+	record(t, s, acme, now, store.Event{Name: "a", Time: now.AddDate(0, 0, -30)}) // into a step that lacks some
+	followAll(t, s, acme)
+	check("followed", "count twice", "")
+	s.Close()
+	s = openIn(t, dir, lockTimeout)
+	check("opened again", "count twice", "")
+	if log.Reset(); damagedLeft(t, s, acme) > 0 {
+		t.Error("blocks are still damaged")
+	}
+	s.mend(t.Context(), logger)
+	if log.Len() > 0 {
+		t.Errorf("the log says again\n%s", log)
+	}
+}
+
+func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
+	dir := t.TempDir()
+	s := openIn(t, dir, lockTimeout)
+	now := time.Now()
+	acme, other := newTenant(t, s, "acme"), newTenant(t, s, "other")
+	const segments, each = 6, 1500
+	for _, tenant := range []store.TenantID{acme, other} {
+		apply(t, s, tenant, damagedBoard)
+		for i := range segments { // half a day apart, the last within minutes
+			var events []store.Event
+			for j := range each {
+				events = append(events, store.Event{Name: "a", Time: now.Add(-time.Duration(segments-1-i)*12*time.Hour - time.Duration(j)*time.Second/3)})
+			}
+			record(t, s, tenant, now, events...)
+		}
+	}
+	damageSegment := func(offset int, how func([]byte) []byte) {
+		t.Helper()
+		var id int64
+		var packed []byte
+		if err := s.writer.QueryRow(`SELECT id, packed FROM segments WHERE tenant_id = ? ORDER BY last_seq LIMIT 1 OFFSET ?`, acme, offset).Scan(&id, &packed); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.writer.Exec(`UPDATE segments SET packed = ? WHERE id = ?`, how(packed), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts := func(from string) string {
+		t.Helper()
+		return string(readings(t, s, acme, from, now, true)["count"].JSON())
+	}
+	all := "count line bars ratio twice"
+	log := &bytes.Buffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	check := func(when, wantCount, wantWeek, wantMinutes string) {
+		t.Helper()
+		if got := counts("now-6d"); got != wantCount {
+			t.Errorf("%s: %s events count, want %s", when, got, wantCount)
+		}
+		if got := partial(t, s, acme, "now-6d", now); got != wantWeek {
+			t.Errorf("%s: of a week %q lack events, want %q", when, got, wantWeek)
+		}
+		if got := partial(t, s, acme, "now-20m", now); got != wantMinutes {
+			t.Errorf("%s: of minutes %q lack events, want %q", when, got, wantMinutes)
+		}
+		sameReadings(t, s, other, now, when+", the other tenant")
+	}
+
+	damageSegment(2, bytesFlipped["middle"])
+	check("damaged before it is counted", "7500", all, "")
+	s.mend(t.Context(), logger)
+	check("noted", "7500", all, "")
+	if err := s.DefineRollups(t.Context(), acme); err != nil {
+		t.Fatal(err)
+	}
+	followAll(t, s, acme)
+	check("counted", "7500", all, "")
+	if lag, err := s.RollupLag(t.Context()); err != nil || lag != 0 {
+		t.Errorf("rollups lag by %d, %v", lag, err)
+	}
+
+	// What rollups had counted before is there still.
+	damageSegment(segments-1, bytesFlipped["empty"])
+	check("damaged after it is counted", "7500", all, all)
+	s.mend(t.Context(), logger)
+	check("noted too", "7500", all, all)
+	if got := partial(t, s, acme, "now-2h", now); got != "" {
+		t.Errorf("of two hours %q lack events, which were counted before", got)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 2 || strings.Count(text, "events=1500") != 2 {
+		t.Errorf("the log says\n%s", text)
+	}
+
+	// All that reads events reads the rest.
+	if values, err := s.PropertyValues(t.Context(), acme, "event", time.Time{}, time.Time{}, 5); err != nil || len(values) != 1 {
+		t.Errorf("values %v, %v", values, err)
+	}
+	exported := 0
+	err := s.EachEvent(t.Context(), acme, store.Scan{}, func(*store.Event) error { exported++; return nil })
+	if !errors.Is(err, store.ErrDamaged) || exported != (segments-2)*each {
+		t.Errorf("%d events are exported, %v", exported, err)
+	}
+	for range 3 * mergeAfter { // and is merged
+		record(t, s, acme, now, event("a", "", now))
+	}
+	for range 3 {
+		if err := s.mergeSegments(t.Context(), acme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	followAll(t, s, acme)
+	s.Close()
+	s = openIn(t, dir, lockTimeout)
+	check("opened again", fmt.Sprint(7500+3*mergeAfter), all, all)
+
+	// The gap goes with what is counted.
+	log.Reset()
+	s.mend(t.Context(), logger)
+	if log.Len() > 0 {
+		t.Errorf("the log says again\n%s", log)
+	}
+	for more := true; more; {
+		if more, err = s.Forget(t.Context(), acme, now.AddDate(4, 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := s.damagedSegments(t.Context(), acme); err != nil || len(left) > 0 {
+		t.Errorf("%d gaps are left, %v", len(left), err)
+	}
+}
+
+// TestADamagedSegmentAmongTinyOnesStopsNoMerging damages one that is about to be merged.
+func TestADamagedSegmentAmongTinyOnesStopsNoMerging(t *testing.T) {
+	s := newStore(t)
+	acme := newTenant(t, s, "acme")
+	for range 3 * mergeAfter {
+		record(t, s, acme, noon, event("a", "", noon))
+	}
+	if _, err := s.writer.Exec(`UPDATE segments SET packed = x'0102030405' WHERE last_seq = ?`, 2*mergeAfter); err != nil {
+		t.Fatal(err)
+	}
+	log := &bytes.Buffer{}
+	for range 3 {
+		if err := s.mergeSegments(t.Context(), acme); err != nil {
+			t.Fatal(err)
+		}
+		s.mend(t.Context(), slog.New(slog.NewTextHandler(log, nil)))
+	}
+	if n := len(segmentsOf(t, s, acme)); n > mergeAfter {
+		t.Errorf("%d segments are left", n)
+	}
+	if strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("the log says\n%s", log)
+	}
+	if found, _ := scanned(t, s, acme, store.Scan{}); len(found) != 3*mergeAfter-1 {
+		t.Errorf("%d events are left", len(found))
+	}
+}
