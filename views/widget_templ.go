@@ -200,7 +200,7 @@ func whole(w Widget) templ.Component {
 			}
 		}
 		if w.Reading.Partial {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<p class=\"caption partial\">Part of this range can't be read: what it was kept in is damaged.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<p class=\"caption partial\">Some events in this range are damaged and can't be counted.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"strings"
 	"testing"
@@ -212,6 +214,33 @@ func TestRollupsFollowPastDamagedBlocks(t *testing.T) {
 	if left := damagedLeft(t, s, acme); left > 0 {
 		t.Errorf("%d blocks are still damaged", left)
 	}
+}
+
+// TestABlockWithARightChecksumThatNoFoldCanReadIsMendedToo is of what no disk does: the
+// view that meets it fails once.
+func TestABlockWithARightChecksumThatNoFoldCanReadIsMendedToo(t *testing.T) {
+	now := noon
+	s, acme, _ := filledStore(t, t.TempDir(), now)
+	damageBlocks(t, s, acme, store.Tiers[1], true, func(b []byte) []byte {
+		b = append(b[:1:1], 1, 0xff, 0xff)
+		return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	})
+	r, err := store.ParseRange("now-20h", "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := r.Window(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range damagedBoard.Widgets { // each of which finds another rollup
+		fold := store.NewFold(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
+		if _, err := s.FoldView(t.Context(), acme, fold, time.Time{}); err != nil && !errors.Is(err, store.ErrDamaged) {
+			t.Fatal(err)
+		}
+		s.mend(t.Context(), slog.New(slog.DiscardHandler))
+	}
+	sameReadings(t, s, acme, now, "mended")
 }
 
 // partial gives the widgets of a range that lack events.
