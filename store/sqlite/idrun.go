@@ -326,8 +326,12 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 				yield(seenID{}, err)
 				return
 			}
-			for id, err := range unpackIDs(packed) {
-				if !yield(id, err) || err != nil {
+			ids, sound := soundIDs(packed)
+			if !sound {
+				s.ids.damaged.Add(1)
+			}
+			for _, id := range ids {
+				if !yield(id, nil) {
 					return
 				}
 			}

@@ -122,6 +122,9 @@ func (s *Store) mend(ctx context.Context, log *slog.Logger) {
 		}
 	}
 	s.damage.say(log)
+	if n := s.ids.damaged.Swap(0); n > 0 {
+		log.Error("ids of events are damaged; events that are sent again may be kept twice", "pages", n)
+	}
 }
 
 func byTenant[K comparable](noted map[K]store.TenantID) map[store.TenantID][]K {
