@@ -33,7 +33,7 @@ func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan stor
 // readAt calls fn to read as of one moment, and gives the tenant's head at it. The
 // error is store.ErrNotFound when there is no such tenant.
 func (s *Store) readAt(ctx context.Context, tenant store.TenantID, fn func(tx *sqlx.Tx, head store.EventSeq) error) (head store.EventSeq, err error) {
-	tx, err := s.reader.BeginTxx(ctx, nil)
+	tx, err := s.scans.BeginTxx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +98,7 @@ const valuesScanned = 50_000
 func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, property string, from, to time.Time, limit int) (values []string, err error) {
 	defer wrap(&err, "PropertyValues")
 	first, end := microBounds(from, to)
-	rows, err := s.reader.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
+	rows, err := s.scans.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
 		WHERE tenant_id = ? AND last_time >= ? AND first_time < ? ORDER BY last_time DESC`, tenant, first, end)
 	if err != nil {
 		return nil, err

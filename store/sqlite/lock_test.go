@@ -286,3 +286,39 @@ func TestReadingWaitsForNoWriterAndRequestsWriteWithinSeconds(t *testing.T) {
 		})
 	}
 }
+
+// TestShortReadsWaitForNoLongOnes holds as many scans as there are at once: a page, and the
+// sweep that ends streams, ask whether sessions live and are answered.
+func TestShortReadsWaitForNoLongOnes(t *testing.T) {
+	a := newAt(t)
+	scanning, release := make(chan struct{}), make(chan struct{})
+	var scans sync.WaitGroup
+	for range readers {
+		scans.Go(func() {
+			once := false
+			_, err := a.s.ScanEvents(t.Context(), a.tenant, store.Scan{}, func(*store.Event) error {
+				if !once {
+					once = true
+					scanning <- struct{}{}
+					<-release
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range readers {
+		<-scanning
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, name := range []string{"LiveSessions", "LiveUsers", "User", "TenantByID", "TenantByKey", "Cadence", "Dashboard", "Dashboards", "Heads", "Ping", "SigningSecretByKID", "ViewState"} {
+		if err := storeReads[name](ctx, a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	close(release)
+	scans.Wait()
+}

@@ -7,7 +7,8 @@
 // one connection writes, one transaction after the other, and a few read; each read
 // sees the last commit before it began and waits for no writer. Events that arrive
 // together share a transaction, and tenants take turns. A writer of another process is
-// waited for, but not for ever: then the error is store.ErrBusy. A context that ends
+// waited for, but not for ever: 2 s for a request, 10 s in the background or of a command
+// (see [Patient]); then the error is store.ErrBusy. A context that ends
 // while a writer waits ends the wait; a transaction that has begun is completed, for it
 // is short.
 //
@@ -20,6 +21,9 @@
 // rollups follow behind them (rollup.go). Segments, runs and rollups are written in bites
 // in the background, and each bite leaves all as true as it was: who is killed between
 // two loses nothing, and two processes that do the same do it once.
+//
+// Blocks of rollups, segments and pages of ids that are damaged are counted anew or left
+// out (mend.go), so that a bad sector stops nobody's boards and nobody's events.
 package sqlite
 
 import (
@@ -50,7 +54,8 @@ const (
 	lockSlice = 50 * time.Millisecond
 	// writerCache is what SQLite keeps of the file for the writer: −KiB.
 	writerCache = "-16000"
-	// readers is the number of connections that read at once.
+	// readers is the number of connections that read at once: so many for what is read
+	// in a moment, and as many for scans, which may take seconds.
 	readers = 4
 	// logPages is the size of the log, in pages of 4 KiB, from which it is emptied
 	// into the database. A longer log brings a page that changes often home once
@@ -63,7 +68,8 @@ type Store struct {
 	path   string
 	waits  waits
 	writer *sqlx.DB
-	reader *sqlx.DB
+	reader *sqlx.DB // for what is read in a moment
+	scans  *sqlx.DB // for what takes longer, so that nobody waits behind it for a small thing
 
 	statements statements
 
@@ -118,6 +124,9 @@ func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 		return nil, err
 	}
 	if s.reader, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
+		return nil, err
+	}
+	if s.scans, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx); err != nil {
@@ -302,7 +311,7 @@ func (s *Store) Close() error {
 	}
 	s.background.end()
 	var errs []error
-	for _, db := range []*sqlx.DB{s.reader, s.writer} {
+	for _, db := range []*sqlx.DB{s.reader, s.scans, s.writer} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

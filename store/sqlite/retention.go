@@ -110,7 +110,7 @@ func (s *Store) forgetSteps(ctx context.Context, tenant store.TenantID, before t
 		Tier   int64
 		Start  int64
 	}
-	err = s.reader.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
+	err = s.scans.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
 		WHERE tenant_id = ? AND (wide = 1 OR start < ? AND changed < ?) LIMIT ?`, tenant, before.Unix(), daysOf(before), forgetBite)
 	if err != nil || len(old) == 0 {
 		return false, err
