@@ -2,14 +2,14 @@ package sqlite
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -179,6 +179,40 @@ func TestADamagedBlockIsCountedAnew(t *testing.T) {
 	}
 }
 
+// TestAByteThatFlipsInTheFileIsNoticed changes the file of a store that is closed, at the
+// beginning, in the middle and at the end of a block.
+func TestAByteThatFlipsInTheFileIsNoticed(t *testing.T) {
+	dir, now := t.TempDir(), noon
+	s, acme, _ := filledStore(t, dir, now)
+	want := recounted(t, s, acme, now)
+	for _, at := range []int{0, 1, 2, 4} { // quarters of the block
+		var block []byte
+		if err := s.reader.Get(&block, `SELECT cells FROM rollup_steps WHERE tier = 86400 AND rollup_id IN (SELECT id FROM rollups WHERE tenant_id = 1) AND length(cells) BETWEEN 60 AND 300 ORDER BY start DESC LIMIT 1`); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		file := contents(t, dir)
+		i := bytes.Index(file, block)
+		if i < 0 {
+			t.Fatal("the block is not in the file")
+		}
+		file[i+min(at*len(block)/4, len(block)-1)] ^= 0x10
+		if err := os.WriteFile(filepath.Join(dir, File), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = openIn(t, dir, lockTimeout)
+		if damagedLeft(t, s, acme) == 0 {
+			t.Error("no block is damaged")
+		}
+		readsAs(t, s, acme, now, "a flipped byte", want)
+		mendAll(t, s, acme, slog.New(slog.DiscardHandler))
+		readsAs(t, s, acme, now, "mended", want)
+		if left := damagedLeft(t, s, acme); left > 0 {
+			t.Errorf("%d blocks are still damaged", left)
+		}
+	}
+}
+
 // mendAll mends the rollups of a tenant as if a board had read them.
 func mendAll(t *testing.T, s *Store, tenant store.TenantID, log *slog.Logger) (left int) {
 	t.Helper()
@@ -230,49 +264,6 @@ func TestRollupsFollowPastDamagedBlocks(t *testing.T) {
 	}
 	if left := damagedLeft(t, s, acme); left > 0 {
 		t.Errorf("%d blocks are still damaged", left)
-	}
-}
-
-// syncBuffer may be written while it is read.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func TestDamageIsMendedInTheBackground(t *testing.T) {
-	now := noon
-	s, acme, other := filledStore(t, t.TempDir(), now)
-	log := &syncBuffer{}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { s.KeepRollups(ctx, slog.New(slog.NewTextHandler(log, nil))); close(ended) }()
-	for _, tier := range store.Tiers {
-		damageBlocks(t, s, acme, tier, true, bytesFlipped["cut"])
-	}
-	sameReadings(t, s, acme, now, "damaged")
-	for began := time.Now(); damagedLeft(t, s, acme) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("it is not mended; the log says\n%s", log)
-		}
-	}
-	stop()
-	<-ended
-	sameReadings(t, s, acme, now, "mended")
-	sameReadings(t, s, other, now, "the other tenant")
-	if text := log.String(); !strings.Contains(text, "counted anew") || strings.Contains(text, "ERROR") || strings.Contains(text, "tenant=2") {
-		t.Errorf("the log says\n%s", text)
 	}
 }
 

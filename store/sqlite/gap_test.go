@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,5 +150,48 @@ func TestADamagedSegmentAmongTinyOnesStopsNoMerging(t *testing.T) {
 	}
 	if found, _ := scanned(t, s, acme, store.Scan{}); len(found) != 3*mergeAfter-1 {
 		t.Errorf("%d events are left", len(found))
+	}
+}
+
+// syncBuffer may be written while it is read.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestDamageIsMendedInTheBackground(t *testing.T) {
+	now := noon
+	s, acme, other := filledStore(t, t.TempDir(), now)
+	log := &syncBuffer{}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { s.KeepRollups(ctx, slog.New(slog.NewTextHandler(log, nil))); close(ended) }()
+	for _, tier := range store.Tiers {
+		damageBlocks(t, s, acme, tier, true, bytesFlipped["cut"])
+	}
+	sameReadings(t, s, acme, now, "damaged")
+	for began := time.Now(); damagedLeft(t, s, acme) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("it is not mended; the log says\n%s", log)
+		}
+	}
+	stop()
+	<-ended
+	sameReadings(t, s, acme, now, "mended")
+	sameReadings(t, s, other, now, "the other tenant")
+	if text := log.String(); !strings.Contains(text, "counted anew") || strings.Contains(text, "ERROR") || strings.Contains(text, "tenant=2") {
+		t.Errorf("the log says\n%s", text)
 	}
 }
