@@ -88,7 +88,7 @@ func (r *restorer) steps(row rollupRow, span store.RollupSpan) (steps iter.Seq2[
 			return
 		}
 		r.damage.noteRollup(r.tenant, row.ID)
-		rebuilder, err := newRebuilder(r.ctx, r.tx, r.tenant, row, r.known[span.Key])
+		rebuilder, err := newRebuilder(r.ctx, r.tx, r.tenant, row, r.known[span.Key], r.damage)
 		if failed = err; err != nil {
 			return
 		}

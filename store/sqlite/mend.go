@@ -98,7 +98,7 @@ func (d *damage) say(log *slog.Logger) {
 	for _, m := range all {
 		level, done := slog.LevelWarn, "a damaged rollup was counted anew"
 		if m.partial > 0 {
-			level, done = slog.LevelError, "a damaged rollup was counted anew, but for events that are gone; its widgets say so"
+			level, done = slog.LevelError, "a damaged rollup was counted anew, but for events that can't be read any more; its widgets say so"
 		}
 		log.Log(context.Background(), level, done, "tenant", m.tenant, "rollup", m.rollup.String(), "steps", m.steps, "incomplete", m.partial)
 	}
@@ -189,7 +189,7 @@ func (s *Store) rebuildSome(ctx context.Context, tenant store.TenantID, id int64
 		if some, err = damagedBlocks(ctx, tx, id, rollup); err != nil || len(some) == 0 {
 			return err
 		}
-		r, err := newRebuilder(ctx, tx, tenant, row, rollup)
+		r, err := newRebuilder(ctx, tx, tenant, row, rollup, &s.damage)
 		if err != nil {
 			return err
 		}

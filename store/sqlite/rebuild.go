@@ -22,12 +22,19 @@ type rebuilder struct {
 	tenant store.TenantID
 	row    rollupRow
 	rollup store.Rollup
+	damage *damage // where damaged segments are noted
 
 	forgotten  bool  // some events are gone
 	eventsFrom int64 // seconds since the epoch from which none of them can have happened
 	stepsFrom  int64 // and before which steps are gone
 	quarters   map[int64]*quarter
+	ahead      int64 // how many quarters to count together the next time
 }
+
+// maxAhead bounds how many quarters are counted in one scan: four days of them. Where one
+// block is damaged the next may be whole, but where many are, each scan would read the same
+// segments again.
+const maxAhead = 4 * 96
 
 // quarter is a step of the second tier, whose parts are counted from the events together.
 type quarter struct {
@@ -35,7 +42,7 @@ type quarter struct {
 	complete bool
 }
 
-func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row rollupRow, rollup store.Rollup) (*rebuilder, error) {
+func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row rollupRow, rollup store.Rollup, damage *damage) (*rebuilder, error) {
 	var kept struct {
 		store.Retention
 		Forgotten store.EventSeq
@@ -52,11 +59,12 @@ func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row r
 		oldest = time.UnixMicro(kept.Oldest.Int64)
 	}
 	return &rebuilder{
-		ctx: ctx, tx: tx, tenant: tenant, row: row, rollup: rollup,
+		ctx: ctx, tx: tx, tenant: tenant, row: row, rollup: rollup, damage: damage,
 		forgotten:  kept.Forgotten > 0,
 		eventsFrom: oldest.Add(store.MaxFuture + time.Hour).Unix(), // an hour for those that came in at once
 		stepsFrom:  kept.RollupsBefore(time.Now()).Unix(),
 		quarters:   map[int64]*quarter{},
+		ahead:      1,
 	}, nil
 }
 
@@ -118,14 +126,13 @@ func (r *rebuilder) kept(tier, from, to int64) (parts []newBlock, err error) {
 func (r *rebuilder) recount(start int64) (*store.BlockBuilder, error) {
 	tier := store.Tiers[1]
 	at := start - (start%tier+tier)%tier
-	q := r.quarters[at]
-	if q == nil {
-		var err error
-		if q, err = r.recountQuarter(at, at+tier); err != nil {
+	if r.quarters[at] == nil {
+		if err := r.recountQuarters(at, at+r.ahead*tier); err != nil {
 			return nil, err
 		}
-		r.quarters[at] = q
+		r.ahead = min(2*r.ahead, maxAhead)
 	}
+	q := r.quarters[at]
 	b := q.parts[start]
 	if b == nil {
 		b = &store.BlockBuilder{}
@@ -136,7 +143,7 @@ func (r *rebuilder) recount(start int64) (*store.BlockBuilder, error) {
 	return b, nil
 }
 
-func (r *rebuilder) recountQuarter(from, to int64) (*quarter, error) {
+func (r *rebuilder) recountQuarters(from, to int64) error {
 	fold := store.NewRollupFold(r.rollup)
 	scan := store.Scan{From: time.Unix(from, 0), To: time.Unix(to, 0)}
 	lost, err := scanEvents(r.ctx, r.tx, r.tenant, r.row.Upto, scan, func(e *store.Event) error {
@@ -146,21 +153,34 @@ func (r *rebuilder) recountQuarter(from, to int64) (*quarter, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	q := &quarter{parts: map[int64]*store.BlockBuilder{}}
+	r.damage.noteSegments(r.tenant, lost)
+	tier := store.Tiers[1]
+	for at := from; at < to; at += tier {
+		r.quarters[at] = &quarter{parts: map[int64]*store.BlockBuilder{}}
+	}
 	for step := range fold.Steps() {
 		if step.Tier == store.Tiers[0] {
-			q.parts[step.Start] = &store.BlockBuilder{}
-			q.parts[step.Start].AddStep(step)
+			b := &store.BlockBuilder{}
+			b.AddStep(step)
+			r.quarters[from+(step.Start-from)/tier*tier].parts[step.Start] = b
 		}
 	}
-	lacks := slices.ContainsFunc(lost, func(l lostSegment) bool { return l.LastSeq <= r.row.Upto })
-	if q.complete = !lacks && (!r.forgotten || from >= r.eventsFrom); q.complete {
-		return q, nil
+	for at := from; at < to; at += tier {
+		lacks := slices.ContainsFunc(lost, func(l lostSegment) bool {
+			g := l.gap()
+			return l.LastSeq <= r.row.Upto && g.From < at+tier && g.To > at
+		})
+		q := r.quarters[at]
+		if q.complete = !lacks && (!r.forgotten || at >= r.eventsFrom); q.complete {
+			continue
+		}
+		if q.complete, err = r.addsUp(q, at, at+tier); err != nil {
+			return err
+		}
 	}
-	q.complete, err = r.addsUp(q, from, to)
-	return q, err
+	return nil
 }
 
 // addsUp says whether what was counted anew in a quarter is all that was counted in it
