@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/alexedwards/scs/sqlite3store"
@@ -31,29 +30,14 @@ type sessions struct {
 	read  *sqlite3store.SQLite3Store
 }
 
-var _ scs.CtxStore = (*sessions)(nil)
-
 func (t *sessions) Find(token string) (data []byte, found bool, err error) {
 	defer wrap(&err, "find session")
 	return t.read.Find(token)
 }
 
-func (t *sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	defer wrap(&err, "find session")
-	err = t.store.reader.GetContext(ctx, &data, `SELECT data FROM sessions WHERE token = ? AND julianday('now') < expiry`, token)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	return data, err == nil, err
-}
-
-func (t *sessions) Commit(token string, data []byte, expiry time.Time) error {
-	return t.CommitCtx(context.Background(), token, data, expiry)
-}
-
-func (t *sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) (err error) {
+func (t *sessions) Commit(token string, data []byte, expiry time.Time) (err error) {
 	defer wrap(&err, "commit session")
-	return t.store.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return t.store.write(context.Background(), func(ctx context.Context, tx *sqlx.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expiry < julianday('now')`); err != nil {
 			return err
 		}
@@ -63,11 +47,9 @@ func (t *sessions) CommitCtx(ctx context.Context, token string, data []byte, exp
 	})
 }
 
-func (t *sessions) Delete(token string) error { return t.DeleteCtx(context.Background(), token) }
-
-func (t *sessions) DeleteCtx(ctx context.Context, token string) (err error) {
+func (t *sessions) Delete(token string) (err error) {
 	defer wrap(&err, "delete session")
-	return t.store.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return t.store.write(context.Background(), func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token = ?`, token)
 		return err
 	})
