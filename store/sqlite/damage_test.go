@@ -192,11 +192,14 @@ func TestAByteThatFlipsInTheFileIsNoticed(t *testing.T) {
 		}
 		s.Close()
 		file := contents(t, dir)
-		i := bytes.Index(file, block)
-		if i < 0 {
+		found := false
+		for i := bytes.Index(file, block); i >= 0; i = bytes.Index(file, block) { // also where it once stood
+			found = true
+			file[i+min(at*len(block)/4, len(block)-1)] ^= 0x10
+		}
+		if !found {
 			t.Fatal("the block is not in the file")
 		}
-		file[i+min(at*len(block)/4, len(block)-1)] ^= 0x10
 		if err := os.WriteFile(filepath.Join(dir, File), file, 0o600); err != nil {
 			t.Fatal(err)
 		}
