@@ -41,9 +41,11 @@ bench-metrics: build ## compare how events are kept and read with other ways to 
 	cd cmd/loadgen && $(GO) build -tags duckdb -o ../../bin/loadgen-metrics .
 	bin/loadgen-metrics metrics --binary $(BINARY)
 
-# The tests of what browsers, curl and proxies make of it need these programs.
-TOOLS := chromium curl nginx
+# The tests of what browsers, curl and proxies make of it need these programs, not the
+# services that come with them.
+TOOLS := caddy chromium curl nginx
 tools:
 	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || [ -x /usr/sbin/$$tool ] || missing="$$missing $$tool"; done; \
-		test -z "$$missing" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; } || \
+		test -z "$$missing" || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing && \
+			for service in $$missing; do systemctl disable --now $$service >/dev/null 2>&1 || true; done; } || \
 		{ echo "the tests need$$missing; type: sudo apt-get install$$missing"; exit 1; }

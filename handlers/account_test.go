@@ -2,8 +2,11 @@ package handlers_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	whatwg "github.com/nlnwa/whatwg-url/url"
 
 	"pulseboard/store"
 	"pulseboard/store/secret"
@@ -15,11 +18,17 @@ func TestSigningInSetsACookieThatScriptsAndOtherSitesDoNotGet(t *testing.T) {
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/dashboards/web?from=now-6h" {
 		t.Fatalf("%d to %s", a.status, a.header.Get("Location"))
 	}
-	cookie := a.header.Get("Set-Cookie")
-	for _, want := range []string{"HttpOnly", "SameSite=Lax", "Path=/"} {
-		if !strings.Contains(cookie, want) {
-			t.Errorf("cookie %q lacks %s", cookie, want)
+	names := map[string]bool{}
+	for _, line := range a.header.Values("Set-Cookie") {
+		cookie, err := http.ParseSetCookie(line)
+		must(t, err)
+		names[cookie.Name] = true
+		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(cookie.Path, "/") {
+			t.Errorf("cookie %q", line)
 		}
+	}
+	if !names["pulseboard_session"] {
+		t.Error("there is no session")
 	}
 }
 
@@ -84,10 +93,34 @@ func TestAnAddressInTwoTenantsHasToNameOne(t *testing.T) {
 
 func TestSigningInLeadsToThisServerOnly(t *testing.T) {
 	w := newWorld(t)
-	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)", "", "/\t/evil.example"} {
-		a := w.postForm(w.client(), "/login", "email", "ann@example.com", "password", password, "next", next)
-		if to := a.header.Get("Location"); to != "/dashboards" {
-			t.Errorf("next=%q leads to %q", next, to)
+	client := w.signIn("ann@example.com")
+	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)", "", "/\t/evil.example",
+		`/./\evil.example`, `/x/../\evil.example`, `/%2e/\evil.example`, "/.//evil.example"} {
+		for place, a := range map[string]answer{
+			"the form":            w.postForm(w.client(), "/login", "email", "ann@example.com", "password", password, "next", next),
+			"the page":            w.get(client, "/login?next="+url.QueryEscape(next)),
+			"the choice of pause": w.postForm(client, "/preferences", "refresh", "off", "next", next),
+		} {
+			if to := a.header.Get("Location"); a.status != http.StatusSeeOther || to != "/dashboards" {
+				t.Errorf("%s with next=%q: %d to %q", place, next, a.status, to)
+			}
+		}
+	}
+}
+
+// The mux redirects by itself to an address without dot segments.
+func TestCleaningAnAddressLeadsToThisServerOnly(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{`/./\evil.example`, "/x/../%5Cevil.example", "/.././/evil.example", "/x/..//evil.example/", "/.//%09/evil.example"} {
+		r, err := http.NewRequest("GET", w.url, nil)
+		must(t, err)
+		r.URL.Opaque = path
+		response, err := http.DefaultTransport.RoundTrip(r)
+		must(t, err)
+		response.Body.Close()
+		to, err := whatwg.ParseRef("https://pulse.example/", response.Header.Get("Location"))
+		if err != nil || to.Hostname() != "pulse.example" || response.StatusCode/100 != 3 {
+			t.Errorf("%s: %d to %q", path, response.StatusCode, response.Header.Get("Location"))
 		}
 	}
 }

@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,12 +29,13 @@ func ofSession(session string) func(stream.Entry) bool {
 // audience is who asks for a dashboard: a signed-in user, or the holder of a token.
 type audience struct {
 	tenant  store.TenantID
-	cadence store.Cadence // when the request names none
-	pinned  store.Vars    // by the token
-	expires time.Time     // of the token; zero for users
-	claims  *token.Claims // nil for users
-	entry   stream.Entry  // as the roster counts the viewer
-	wider   int           // how many times the limits of one viewer hold
+	cadence store.Cadence   // when the request names none
+	pinned  store.Vars      // by the token
+	expires time.Time       // of the token; zero for users
+	claims  *token.Claims   // nil for users
+	entry   stream.Entry    // as the roster counts it
+	token   stream.QuotaKey // that the roster counts views for too; empty for users
+	wider   int             // how many times the limits of one viewer hold
 }
 
 // audience finds who asks for dashboard id. A token stands above a cookie.
@@ -62,7 +65,7 @@ func (s *Server) audience(r *http.Request, id store.DashboardID) (audience, erro
 		tenant:  a.User.Tenant,
 		cadence: cadence,
 		wider:   1,
-		entry:   stream.Entry{Viewer: stream.Viewer(fmt.Sprintf("user %d", a.ID)), Session: a.session, User: int64(a.ID)},
+		entry:   stream.Entry{Key: userKey(a.ID), Session: a.session, User: int64(a.ID)},
 	}, nil
 }
 
@@ -101,19 +104,45 @@ func (s *Server) tokenAudience(r *http.Request, text string, id store.DashboardI
 	}
 	a := audience{
 		tenant:  tenant,
+		token:   stream.QuotaKey("token " + shortName(text)),
 		cadence: store.Live,
 		pinned:  claims.Vars,
 		expires: claims.Expires,
 		claims:  &claims,
 		wider:   1,
-		entry:   stream.Entry{Viewer: stream.Viewer(fmt.Sprintf("tenant %d subject %s", tenant, claims.Subject)), KeyID: keyID},
+		entry:   stream.Entry{Key: stream.QuotaKey(fmt.Sprintf("tenant %d subject %s", tenant, shortName(claims.Subject))), KeyID: keyID},
 	}
 	if claims.Subject == "" {
-		a.entry.Viewer = stream.Viewer(fmt.Sprintf("tenant %d address %s", tenant, clientAddress(r)))
+		a.entry.Key = stream.QuotaKey(fmt.Sprintf("tenant %d address %s", tenant, clientNetwork(r)))
 		a.wider = anonymousTimes
 	}
 	return a, nil
 }
+
+// shortName returns a name of bounded length, itself or a digest, for what a client sends.
+func shortName(name string) string {
+	if len(name) <= 64 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// opener opens views for the audience.
+func (s *Server) opener(a audience, watches bool) stream.Opener {
+	keys := []stream.QuotaKey{a.entry.Key}
+	if a.token != "" {
+		keys = append(keys, a.token)
+	}
+	return stream.Opener{Key: a.entry.Key, Watches: watches, Admit: func() error { return s.roster.AdmitView(keys...) }}
+}
+
+// userOpener opens views for a page of a signed-in user.
+func (s *Server) userOpener(a account) stream.Opener {
+	return s.opener(audience{entry: stream.Entry{Key: userKey(a.ID)}}, false)
+}
+
+func userKey(id store.UserID) stream.QuotaKey { return stream.QuotaKey(fmt.Sprintf("user %d", id)) }
 
 // openView gives the dashboard and the view that a request is about.
 func (s *Server) openView(r *http.Request, a audience, id store.DashboardID) (store.Dashboard, store.View, error) {

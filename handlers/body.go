@@ -9,83 +9,115 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"pulseboard/store"
 )
 
-// bodyTimeout bounds how long a sender may take to send a batch.
-const bodyTimeout = time.Minute
-
-// readBody reads and unpacks a request's body, at most store.MaxBatchBytes of it,
-// packed and unpacked.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // where it is not supported, the server's own limits hold
-	packed := http.MaxBytesReader(w, r.Body, store.MaxBatchBytes)
-	coding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding")))
-	unpacked, err := unpack(packed, coding)
-	if errors.Is(err, errCoding) {
-		return nil, fail(http.StatusUnsupportedMediaType, "unsupported_encoding", "Content-Encoding %q is not supported: use identity, gzip or zstd.", coding)
-	}
-	if err == nil {
-		defer unpacked.Close()
-		var body []byte
-		if body, err = readLimited(unpacked, r.ContentLength); err == nil {
-			return body, nil
-		}
-	}
-	var tooMany *http.MaxBytesError
-	if errors.As(err, &tooMany) || errors.Is(err, errTooLarge) {
+// readBody reads a request's body as it was sent, at most store.MaxBatchBytes of it.
+// Its memory is taken from share as the bytes come, for what a sender announces need not be true.
+func readBody(r *http.Request, share *share) ([]byte, error) {
+	if r.ContentLength > store.MaxBatchBytes {
 		return nil, errTooLarge
 	}
-	return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as %s.", codingName(coding)).because(err)
+	received := receivedOf(r.Context()).body
+	if received == nil {
+		return nil, nil
+	}
+	received.allow(bodyTimeout)
+	size := min(r.ContentLength+bytes.MinRead, believedSize)
+	if r.ContentLength < 0 {
+		size = bytes.MinRead
+	}
+	body, err := share.grow(nil, int(size))
+	for err == nil {
+		if len(body) == cap(body) {
+			if body, err = share.grow(body, nextSize(cap(body), r.ContentLength)); err != nil {
+				break
+			}
+		}
+		var n int
+		n, err = received.Read(body[len(body):cap(body)])
+		if body = body[:len(body)+n]; len(body) > store.MaxBatchBytes {
+			return nil, errTooLarge
+		}
+	}
+	var refused *httpError
+	switch {
+	case err == io.EOF:
+		return body, nil
+	case errors.As(err, &refused):
+		return nil, err
+	}
+	return nil, fail(http.StatusBadRequest, "incomplete", "The body broke off before its end. Nothing was kept; send it again.").because(err)
+}
+
+// nextSize gives how much memory is made ready, in bytes, for a body that has filled
+// size: four times that, or what is announced if that is less.
+func nextSize(size int, announced int64) int {
+	next := min(4*size, store.MaxBatchBytes+bytes.MinRead)
+	if whole := announced + bytes.MinRead; whole > int64(size) {
+		next = min(next, int(whole))
+	}
+	return next
+}
+
+// unpackBody unpacks a body, to at most store.MaxBatchBytes.
+func unpackBody(packed []byte, coding string) ([]byte, error) {
+	if coding == "" {
+		return packed, nil
+	}
+	unpacked, err := unpack(bytes.NewReader(packed), coding)
+	if err == nil {
+		defer unpacked.Close()
+		packed, err = readLimited(unpacked)
+	}
+	if err != nil && !errors.Is(err, errTooLarge) {
+		return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as %s.", coding).because(err)
+	}
+	return packed, err
 }
 
 var errTooLarge = fail(http.StatusRequestEntityTooLarge, "too_large", "A batch may be %d MiB at most, unpacked. Send it in several.", store.MaxBatchBytes>>20)
 
-// believedSize is how much memory is made ready for a body, in bytes, because its sender
-// says that it is that large.
-const believedSize = 1 << 20
+// believedSize is how much memory is made ready for a body at first, in bytes, because its
+// sender says that it is that large.
+const believedSize = 16 << 10
 
-// readLimited reads what may be a body's size; what is more gives errTooLarge. expected is
-// what the sender says it is.
-func readLimited(r io.Reader, expected int64) ([]byte, error) {
-	var body bytes.Buffer
-	body.Grow(int(min(max(expected, 0), believedSize)) + bytes.MinRead)
-	if _, err := body.ReadFrom(io.LimitReader(r, store.MaxBatchBytes+1)); err != nil {
+// readLimited reads what may be a body's size; what is more gives errTooLarge.
+func readLimited(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, store.MaxBatchBytes+1))
+	if err == nil && len(body) > store.MaxBatchBytes {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// contentCoding gives the coding of a body: gzip, zstd, or nothing for one that is sent as
+// it is. Others are not read.
+func contentCoding(h http.Header) (string, error) {
+	switch coding := strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))); coding {
+	case "", "identity":
+		return "", nil
+	case "gzip", "x-gzip":
+		return "gzip", nil
+	case "zstd":
+		return coding, nil
+	default:
+		return "", fail(http.StatusUnsupportedMediaType, "unsupported_encoding", "Content-Encoding %q is not supported: use identity, gzip or zstd.", coding)
+	}
+}
+
+func unpack(packed io.Reader, coding string) (io.ReadCloser, error) {
+	if coding == "gzip" {
+		return gzip.NewReader(packed)
+	}
+	d, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(store.MaxBatchBytes))
+	if err != nil {
 		return nil, err
 	}
-	if body.Len() > store.MaxBatchBytes {
-		return nil, errTooLarge
-	}
-	return body.Bytes(), nil
-}
-
-var errCoding = errors.New("unsupported content encoding")
-
-func codingName(coding string) string {
-	if coding == "" {
-		return "identity"
-	}
-	return coding
-}
-
-func unpack(packed io.ReadCloser, coding string) (io.ReadCloser, error) {
-	switch coding {
-	case "", "identity":
-		return packed, nil
-	case "gzip", "x-gzip":
-		return gzip.NewReader(packed)
-	case "zstd":
-		d, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(store.MaxBatchBytes))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
-	}
-	return nil, errCoding
+	return d.IOReadCloser(), nil
 }
 
 // unwrap gives the JSON of an SDK's body: browsers send it packed without saying so
@@ -123,7 +155,7 @@ func gunzip(body []byte) ([]byte, error) {
 	}
 	unpacked, err := gzip.NewReader(bytes.NewReader(body))
 	if err == nil {
-		body, err = readLimited(unpacked, 0)
+		body, err = readLimited(unpacked)
 	}
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return nil, fail(http.StatusBadRequest, "unreadable", "The body could not be read as gzip.").because(err)

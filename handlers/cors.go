@@ -11,11 +11,9 @@ func (s *Server) fromAnywhere(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
-		err := h(w, r)
-		if err == nil || r.Context().Err() != nil {
-			return // a request that its sender gave up gets no answer
+		if err := h(w, r); err != nil {
+			s.writeJSONError(w, r, asHTTPError(err))
 		}
-		s.writeJSONError(w, r, asHTTPError(err))
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/stream"
 	"pulseboard/views"
 )
 
@@ -38,7 +39,7 @@ func (s *Server) getDashboard(w http.ResponseWriter, r *http.Request) error {
 			return badRequest(err)
 		}
 	}
-	page, err := s.boardPage(r, view)
+	page, err := s.boardPage(r, view, s.userOpener(a))
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func titleOf(d store.Dashboard) string {
 }
 
 // boardPage gives what a board shows, whoever looks at it.
-func (s *Server) boardPage(r *http.Request, view store.View) (views.BoardPage, error) {
-	pool, err := s.hub.Open(r.Context(), view)
+func (s *Server) boardPage(r *http.Request, view store.View, by stream.Opener) (views.BoardPage, error) {
+	pool, err := s.hub.Open(r.Context(), view, by)
 	if err != nil {
 		return views.BoardPage{}, err
 	}
@@ -76,14 +77,13 @@ func (s *Server) boardPage(r *http.Request, view store.View) (views.BoardPage, e
 	current := pool.Current()
 	query := r.URL.Query()
 	return views.BoardPage{
-		ID:      string(view.Dashboard),
-		Title:   titleOf(current.Dashboard),
-		Widgets: boardWidgets(current.Dashboard, current.Snapshot, view.Range.Live()),
-		Range:   view.Range,
-		Window:  current.Snapshot.Window,
-		Cursor:  current.Snapshot.ID.String(),
-		StreamURL: "/api/stream/dashboard/" + url.PathEscape(string(view.Dashboard)) +
-			"?" + viewQuery(view).Encode(),
+		ID:          string(view.Dashboard),
+		Title:       titleOf(current.Dashboard),
+		Widgets:     boardWidgets(current.Dashboard, current.Snapshot, view.Range.Live()),
+		Range:       view.Range,
+		Window:      current.Snapshot.Window,
+		Cursor:      current.Snapshot.ID.String(),
+		StreamURL:   streamURL(view, current.Layout),
 		AsOf:        time.Now(),
 		Silence:     max(shortestSilence, s.Heartbeat*3/2), // a heartbeat may be late, but not by half
 		Past:        past(view.Range, time.Now()),
@@ -92,6 +92,13 @@ func (s *Server) boardPage(r *http.Request, view store.View) (views.BoardPage, e
 		PollSeconds: pollSeconds,
 		Query:       query,
 	}, nil
+}
+
+// streamURL is where a page gets its updates.
+func streamURL(view store.View, layout string) string {
+	query := viewQuery(view)
+	query.Set("layout", layout)
+	return "/api/stream/dashboard/" + url.PathEscape(string(view.Dashboard)) + "?" + query.Encode()
 }
 
 // maxChoices bounds the values a variable offers.

@@ -6,6 +6,15 @@
 // only then is it answered;
 // [Server.getStream] writes what the hub rendered to one open connection.
 //
+// # Answers
+//
+// Every request passes [Server.receive], so that none ends without a status: where a handler
+// says nothing, the connection is aborted, and a sender never takes silence for
+// success. A context that ends with the sender would end too soon for one that only closed its half
+// of the connection, so it ends some seconds later; streams have the sender's own. Bodies
+// come at a pace ([pacedBody]) and within bounds ([budget]), and take a place among the batches
+// that are worked on only when they are whole.
+//
 // # Concurrency
 //
 // A [Server] serves any number of requests at once. Requests share nothing but

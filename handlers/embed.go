@@ -49,7 +49,7 @@ func (s *Server) getEmbed(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.boardPage(r, view)
+	page, err := s.boardPage(r, view, s.opener(a, false))
 	if err != nil {
 		return err
 	}

@@ -52,12 +52,7 @@ func badRequest(err error) *httpError {
 }
 
 // sentence begins a text with a capital letter.
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
+func sentence(s string) string { return store.Capitalized(s) }
 
 // asHTTPError finds the answer to an error: its own, that of an error that
 // callers tell apart, or an internal one that says nothing of its cause.
@@ -67,8 +62,8 @@ func asHTTPError(err error) *httpError {
 	switch {
 	case errors.As(err, &he):
 		return he
-	case errors.As(err, &refusal) && refusal.Reason == "server":
-		e := fail(http.StatusServiceUnavailable, "server_full", "%s.", sentence(refusal.Error()))
+	case errors.As(err, &refusal) && (refusal.Reason == "server" || refusal.Reason == "memory"):
+		e := fail(http.StatusServiceUnavailable, refusal.Reason+"_full", "%s.", sentence(refusal.Error()))
 		e.RetryAfter = refusal.RetryAfter
 		return e
 	case errors.As(err, &refusal):
@@ -89,6 +84,10 @@ func asHTTPError(err error) *httpError {
 		e := fail(http.StatusServiceUnavailable, "busy", "The server's store is busy. Nothing was kept; send it again in a moment.").because(err)
 		e.RetryAfter = 2 * time.Second
 		return e
+	case errors.Is(err, context.Canceled):
+		// The sender went away, and most likely nobody reads this. A status is due all the
+		// same: net/http would say 200 by itself.
+		return fail(http.StatusServiceUnavailable, "interrupted", "The request was given up before it was done. Send it again.").because(err)
 	}
 	return fail(http.StatusInternalServerError, "internal", "Something went wrong on the server. Its log says what, under the id of this request.").because(err)
 }
@@ -98,8 +97,11 @@ func asHTTPError(err error) *httpError {
 func (s *Server) handle(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
-		if err == nil || r.Context().Err() != nil {
-			return // a request that its sender gave up gets no answer
+		if err == nil {
+			return
+		}
+		if body := receivedOf(r.Context()).body; body != nil && body.late {
+			err = body.lateError() // the handler may take half a form for a wrong one
 		}
 		s.writeError(w, r, asHTTPError(err))
 	})
@@ -128,7 +130,7 @@ func (s *Server) writeJSONError(w http.ResponseWriter, r *http.Request, e *httpE
 // to follow.
 func (s *Server) beginError(w http.ResponseWriter, r *http.Request, e *httpError) {
 	log := requestLog(r.Context(), s.Log)
-	if e.Status >= 500 {
+	if e.Status >= 500 && !errors.Is(e.Err, context.Canceled) {
 		log.Error("request failed", "code", e.Code, "error", e.Err)
 	} else if e.Err != nil {
 		log.Debug("request refused", "code", e.Code, "error", e.Err)

@@ -15,7 +15,7 @@ import (
 
 // postEvents takes in a batch of the server's own form, or CloudEvents.
 func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) error {
-	answer, err := s.takeIn(w, r, form{decode: func(body []byte, now time.Time) (ingest.Sent, error) {
+	answer, err := s.takeIn(r, form{decode: func(body []byte, now time.Time) (ingest.Sent, error) {
 		batch, err := decodeBatch(body, r.Header, now)
 		return ingest.Sent{Batch: batch}, err
 	}})
@@ -114,7 +114,7 @@ func newEventMetrics(registry prometheus.Registerer) *eventMetrics {
 		}, []string{"outcome"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "pulseboard", Name: "event_batches_refused_total",
-			Help: "Batches of events sent away because the server was busy.",
+			Help: "Batches of events sent away to come again later: the server was busy, or its disk full.",
 		}),
 	}
 	registry.MustRegister(m.events, m.refused)

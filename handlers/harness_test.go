@@ -52,30 +52,43 @@ type world struct {
 	url    string
 	tenant store.Tenant
 	key    string
+
+	registry  *prometheus.Registry
+	transport http.RoundTripper // of its clients; nil: the usual one
 }
 
 // newWorld serves the tenant acme, with ann and the board "web".
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, httptest.NewServer, func(*handlers.Config) {})
+}
+
+// newWorldWith is newWorld on a server that serve starts, with a configuration that
+// change has changed.
+func newWorldWith(t *testing.T, serve func(http.Handler) *httptest.Server, change func(*handlers.Config)) *world {
+	t.Helper()
 	st, err := sqlite.Open(t.Context(), t.TempDir())
 	must(t, err)
-	w := &world{t: t, store: st}
-	w.server, err = handlers.New(t.Context(), handlers.Config{
-		Store:     st,
-		Log:       slog.New(slog.DiscardHandler),
-		Registry:  prometheus.NewRegistry(),
-		Cycle:     100 * time.Millisecond,
-		Heartbeat: time.Second,
-		Capacity:  1000,
-		Limits:    stream.Limits{Streams: 10, ConnectsPerMinute: 60},
-		Metrics:   true,
-		Build:     handlers.Build{Version: "v1", Commit: "c", Go: "go"},
-	})
+	w := &world{t: t, store: st, registry: prometheus.NewRegistry()}
+	config := handlers.Config{
+		Store:      st,
+		Log:        slog.New(slog.DiscardHandler),
+		Registry:   w.registry,
+		Cycle:      100 * time.Millisecond,
+		Heartbeat:  time.Second,
+		Capacity:   1000,
+		Limits:     stream.Limits{Streams: 10, ConnectsPerMinute: 60, ViewsPerMinute: 600},
+		ViewMemory: 256 << 20,
+		Metrics:    true,
+		Build:      handlers.Build{Version: "v1", Commit: "c", Go: "go"},
+	}
+	change(&config)
+	w.server, err = handlers.New(t.Context(), config)
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() { w.server.Run(ctx); close(ran) }()
-	web := httptest.NewServer(w.server.Handler())
+	web := serve(w.server.Handler())
 	w.url = web.URL
 	t.Cleanup(func() {
 		drained, cancel := context.WithTimeout(context.Background(), patience)
@@ -123,7 +136,7 @@ func (w *world) apply(tenant store.Tenant, text string) {
 // client keeps cookies and does not follow redirects.
 func (w *world) client() *http.Client {
 	jar, _ := cookiejar.New(nil)
-	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, Transport: w.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func (w *world) signIn(email string) *http.Client {
@@ -219,6 +232,7 @@ type live struct {
 	header http.Header
 	body   io.ReadCloser
 	events chan event
+	err    error // why events was closed; nil: the stream ended as it should
 	close  context.CancelFunc
 }
 
@@ -233,7 +247,7 @@ func (w *world) stream(client *http.Client, query string, headers ...string) *li
 	}
 	response, err := client.Do(r)
 	must(w.t, err)
-	l := &live{w.t, response.StatusCode, response.Header, response.Body, make(chan event, 100), cancel}
+	l := &live{t: w.t, status: response.StatusCode, header: response.Header, body: response.Body, events: make(chan event, 100), close: cancel}
 	if response.StatusCode == http.StatusOK {
 		go l.read(response.Body)
 	} else {
@@ -263,6 +277,7 @@ func (l *live) read(body io.Reader) {
 			e = event{}
 		}
 	}
+	l.err = lines.Err()
 }
 
 // next gives the next event of a name.

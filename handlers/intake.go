@@ -22,26 +22,43 @@ type form struct {
 }
 
 // takeIn keeps the events of a request. When it returns they are on disk and
-// counted: whoever asks then finds them.
-func (s *Server) takeIn(w http.ResponseWriter, r *http.Request, f form) (eventsAnswer, error) {
-	// Senders that no header names are known when their body has been read. Until
+// counted: whoever asks then finds them. On an error nothing was kept.
+func (s *Server) takeIn(r *http.Request, f form) (eventsAnswer, error) {
+	answer, err := s.takeInBatch(r, f)
+	if err != nil && asHTTPError(err).RetryAfter > 0 {
+		s.events.refused.Inc()
+	}
+	return answer, err
+}
+
+func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
+	// Senders that no header names are known when their body has been decoded. Until
 	// then they may only hold up others like them.
-	intake := s.intake
+	intake, sender := s.intake, []string{headerKey(r), clientNetwork(r)}
 	tenant, err := s.keyTenant(r.Context(), headerKey(r))
 	stranger := err == errNoKey && f.keyInBody
 	switch {
 	case stranger:
-		intake = s.strangers
+		intake, sender = s.strangers, sender[1:]
 	case err != nil:
 		return eventsAnswer{}, err
 	}
-	leave, err := intake.enter(r.Context())
+	coding, err := contentCoding(r.Header)
 	if err != nil {
-		s.events.refused.Inc()
+		return eventsAnswer{}, err
+	}
+	share := intake.bodies.share(sender...)
+	defer share.release()
+	packed, err := readBody(r, share)
+	if err != nil {
+		return eventsAnswer{}, err
+	}
+	leave, err := intake.enter(r.Context(), sender...)
+	if err != nil {
 		return eventsAnswer{}, err
 	}
 	defer leave()
-	body, err := readBody(w, r)
+	body, err := unpackBody(packed, coding)
 	if err != nil {
 		return eventsAnswer{}, err
 	}
@@ -104,34 +121,41 @@ func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error
 	return tenant, err
 }
 
-// Batches are decoded and kept by a few at once; more wait a little, and what
-// cannot even wait is sent away to come again. So a flood costs bounded memory.
+// Batches that have been read are decoded and kept by a few at once; more wait a
+// little, and what cannot even wait is sent away to come again. So a flood costs bounded
+// memory.
 const (
 	intakeAtOnce   = 8
-	intakeWaiting  = 512
+	intakeWaiting  = 2048
 	intakePatience = 10 * time.Second
 )
 
-// intake bounds the batches that are worked on at once.
+// Bytes of bodies that are being read or wait to be decoded, of all senders of a kind.
+const (
+	bodiesInFlight    = 64 << 20
+	strangersInFlight = 32 << 20
+)
+
+// intake bounds the batches that are worked on at once, and the bodies that come in.
 type intake struct {
-	waiting chan struct{}
+	bodies  *budget // of bytes
+	waiting *budget // of batches
 	working chan struct{}
 }
 
-func newIntake() *intake {
-	return &intake{waiting: make(chan struct{}, intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
+func newIntake(bytes int) *intake {
+	return &intake{bodies: newBudget(bytes), waiting: newBudget(intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
 }
 
 // enter waits for a place; leave gives it back.
-func (i *intake) enter(ctx context.Context) (leave func(), err error) {
+func (i *intake) enter(ctx context.Context, sender ...string) (leave func(), err error) {
 	busy := fail(http.StatusTooManyRequests, "too_many_requests", "The server is taking in as much as it can. Send this batch again in a moment.")
 	busy.RetryAfter = time.Second
-	select {
-	case i.waiting <- struct{}{}:
-	default:
+	waiting := i.waiting.share(sender...)
+	if !waiting.add(1) {
 		return nil, busy
 	}
-	defer func() { <-i.waiting }()
+	defer waiting.release()
 	patience := time.NewTimer(intakePatience)
 	defer patience.Stop()
 	select {

@@ -1,12 +1,11 @@
 package handlers
 
 import (
-	"net"
+	"context"
+	"errors"
+	"math"
 	"net/http"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"pulseboard/store"
 	"pulseboard/store/secret"
@@ -19,13 +18,13 @@ func (s *Server) getHome(w http.ResponseWriter, r *http.Request) error {
 	if s.sessions.GetInt64(r.Context(), sessionUser) != 0 {
 		to = "/dashboards"
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	seeOther(w, to)
 	return nil
 }
 
 func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.account(r.Context()); err == nil {
-		http.Redirect(w, r, safeNext(r.URL.Query().Get("next")), http.StatusSeeOther)
+		seeOther(w, r.URL.Query().Get("next"))
 		return nil
 	}
 	s.writePage(w, r, http.StatusOK, views.Login(views.LoginPage{
@@ -38,9 +37,24 @@ func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
 // maxForm bounds the body of a form.
 const maxForm = 64 << 10
 
+// maxEmail is the longest e-mail address that is read, in bytes; see store.ParseEmail.
+const maxEmail = 254
+
+const (
+	// waitingStrangers is how many passwords may wait to be checked for those who
+	// have not signed in before: those in the line wait a second or two.
+	waitingStrangers = 64
+	// waitingKnown is the same for those who have.
+	waitingKnown = 64
+	// throttledTakes is how long the answer takes to an attempt that has to wait:
+	// longer than checking a password, so that its time does not tell whether one was.
+	throttledTakes = 500 * time.Millisecond
+)
+
 // postLogin signs a user in. An unknown address and a wrong password get the
 // same answer after the same work.
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
+	began := time.Now()
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return fail(http.StatusBadRequest, "bad_form", "The form could not be read. Send email and password as form fields.").because(err)
@@ -51,67 +65,127 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 		Tenant: r.PostForm.Get("tenant"),
 		Next:   r.PostForm.Get("next"),
 	}
-	attempt, wait := s.logins.begin(form.Email, clientAddress(r))
-	if wait > 0 {
-		e := fail(http.StatusTooManyRequests, "too_many_attempts", "Too many attempts to sign in. Wait a little, then try again.")
-		e.RetryAfter = wait
-		return e
+	form.NeedTenant = form.Tenant != ""
+	password := r.PostForm.Get("password")
+	if e := tooLong(form.Email, password); e != nil {
+		form.Email = ""
+		return s.refuseLogin(w, r, form, e)
 	}
-	user, ambiguous, err := s.authenticate(r, form.Email, r.PostForm.Get("password"), form.Tenant)
+	email, err := store.ParseEmail(form.Email)
+	if err != nil {
+		email = ""
+	}
+	origin, err := s.origins.of(r, email)
 	if err != nil {
 		return err
 	}
-	if user == nil {
-		form.Error, form.NeedTenant = "The e-mail address or the password is wrong.", form.Tenant != ""
-		if ambiguous {
-			form.Error, form.NeedTenant = "This e-mail address belongs to several workspaces. Enter the one to sign in to.", true
-			attempt.forgive()
-		}
-		return s.refuseLogin(w, r, form)
+	attempt, wait := s.logins.begin(origin)
+	if attempt == nil {
+		return s.refuseThrottled(w, r, form, wait, began)
 	}
-	attempt.forgive()
+	defer attempt.end(false)
+	user, ambiguous, err := s.authenticate(r.Context(), s.line(origin), email, password, form.Tenant)
+	switch {
+	case errors.Is(err, secret.ErrBusy):
+		e := fail(http.StatusServiceUnavailable, "busy", "Too many people sign in at this moment. Try again in a few seconds.").because(err)
+		e.RetryAfter = 3 * time.Second
+		return s.refuseLogin(w, r, form, e)
+	case err != nil:
+		return err
+	case ambiguous:
+		form.NeedTenant = true
+		return s.refuseLogin(w, r, form, wrongCredentials("This e-mail address belongs to several workspaces. Enter the one to sign in to."))
+	case user == nil:
+		attempt.end(true)
+		if attempt.wait > 0 {
+			return s.refuseThrottled(w, r, form, attempt.wait, began)
+		}
+		return s.refuseLogin(w, r, form, wrongCredentials("The e-mail address or the password is wrong."))
+	}
 	if err := s.sessions.RenewToken(r.Context()); err != nil {
 		return err
 	}
 	s.sessions.Put(r.Context(), sessionUser, int64(user.ID))
-	requestLog(r.Context(), s.Log).Info("signed in", "user", user.ID)
-	http.Redirect(w, r, safeNext(form.Next), http.StatusSeeOther)
+	log := requestLog(r.Context(), s.Log)
+	if err := s.origins.remember(w, r, user.ID, origin); err != nil {
+		log.Warn("keeping where a user signed in from failed", "user", user.ID, "error", err)
+	}
+	log.Info("signed in", "user", user.ID)
+	seeOther(w, form.Next)
 	return nil
 }
 
-func (s *Server) refuseLogin(w http.ResponseWriter, r *http.Request, form views.LoginPage) error {
-	if !wantsPage(r) {
-		return fail(http.StatusUnauthorized, "wrong_credentials", "%s", form.Error)
+// tooLong refuses what can't be anybody's before it costs anything.
+func tooLong(email, password string) *httpError {
+	switch {
+	case len(email) > maxEmail:
+		return fail(http.StatusBadRequest, "too_long", "The e-mail address is too long: it has at most %d bytes.", maxEmail)
+	case secret.TooLong(password):
+		return fail(http.StatusBadRequest, "too_long", "The password is too long: it has at most %d characters.", secret.MaxPassword)
 	}
-	s.writePage(w, r, http.StatusUnauthorized, views.Login(form))
 	return nil
+}
+
+func wrongCredentials(message string) *httpError {
+	return fail(http.StatusUnauthorized, "wrong_credentials", "%s", message)
+}
+
+// refuseLogin answers with an error: a browser gets it in the form.
+func (s *Server) refuseLogin(w http.ResponseWriter, r *http.Request, form views.LoginPage, e *httpError) error {
+	if !wantsPage(r) {
+		return e
+	}
+	form.Error = e.Message
+	s.beginError(w, r, e)
+	s.writePage(w, r, e.Status, views.Login(form))
+	return nil
+}
+
+// refuseThrottled answers an attempt that has to wait.
+func (s *Server) refuseThrottled(w http.ResponseWriter, r *http.Request, form views.LoginPage, wait time.Duration, began time.Time) error {
+	time.Sleep(throttledTakes - time.Since(began))
+	seconds := math.Ceil(wait.Seconds())
+	e := fail(http.StatusTooManyRequests, "too_many_attempts",
+		"Too many attempts to sign in. Try again in %.0f s. Where you have signed in before, the right password still works.", seconds)
+	e.RetryAfter = wait
+	return s.refuseLogin(w, r, form, e)
+}
+
+// line gives where the password of an attempt waits to be checked.
+func (s *Server) line(o signInOrigin) *secret.Line {
+	if o.browser != "" || o.knownNetwork {
+		return s.knownLine
+	}
+	return s.strangersLine
 }
 
 // authenticate gives the user of these credentials, nil when there is none.
-// ambiguous says that the password is right for users of several tenants.
-func (s *Server) authenticate(r *http.Request, email, password, tenant string) (user *store.User, ambiguous bool, err error) {
-	address, err := store.ParseEmail(email)
-	if err != nil {
-		secret.DummyVerify(password)
-		return nil, false, nil
+// ambiguous says that the password is right for users of several tenants. The
+// error is secret.ErrBusy when too many passwords wait to be checked.
+func (s *Server) authenticate(ctx context.Context, line *secret.Line, email store.Email, password, tenant string) (user *store.User, ambiguous bool, err error) {
+	if email == "" {
+		return nil, false, nil // which tells nothing of who exists, and so need not take time
 	}
 	var slug store.Slug
 	if tenant != "" {
 		if slug, err = store.ParseSlug(tenant); err != nil {
-			secret.DummyVerify(password)
-			return nil, false, nil
+			return nil, false, line.DummyVerify(ctx, password)
 		}
 	}
-	credentials, err := s.Store.Credentials(r.Context(), address, slug)
+	credentials, err := s.Store.Credentials(ctx, email, slug)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(credentials) == 0 {
-		secret.DummyVerify(password)
+		return nil, false, line.DummyVerify(ctx, password)
 	}
 	var matching []sqlite.Credential
 	for _, c := range credentials {
-		if secret.VerifyPassword(password, c.PasswordHash) {
+		match, err := line.VerifyPassword(ctx, password, c.PasswordHash)
+		if err != nil {
+			return nil, false, err
+		}
+		if match {
 			matching = append(matching, c)
 		}
 	}
@@ -128,96 +202,6 @@ func (s *Server) postLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.roster.EndWhere(goodbyeSignedOut, ofSession(session))
-	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	seeOther(w, "/login")
 	return nil
-}
-
-// clientAddress is the address of the one who asks: of the last proxy, where
-// there is one, since nothing a client writes into a header can be believed.
-func clientAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-// A sign-in that fails costs one token of the account and one of the address.
-// Ten tries in a row are what a person who forgot a password makes; after that,
-// one in 15 s makes guessing hopeless and locks nobody out for long.
-const (
-	loginBurst        = 10
-	loginEvery        = 15 * time.Second
-	loginAddressBurst = 50
-	loginAddressEvery = 3 * time.Second
-)
-
-// loginThrottle bounds failing sign-ins by account and by address.
-type loginThrottle struct {
-	mu       sync.Mutex
-	limiters map[string]*rate.Limiter
-}
-
-func newLoginThrottle() *loginThrottle {
-	return &loginThrottle{limiters: map[string]*rate.Limiter{}}
-}
-
-// loginAttempt is one try to sign in; it counts unless it is forgiven.
-type loginAttempt []*rate.Reservation
-
-func (a loginAttempt) forgive() {
-	for _, r := range a {
-		r.Cancel()
-	}
-}
-
-// begin counts an attempt. When the account or the address has made too many, it
-// gives how long to wait instead.
-func (t *loginThrottle) begin(email, address string) (loginAttempt, time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var attempt loginAttempt
-	for _, limiter := range []*rate.Limiter{
-		t.limiter("account "+email, loginEvery, loginBurst),
-		t.limiter("address "+address, loginAddressEvery, loginAddressBurst),
-	} {
-		r := limiter.Reserve()
-		attempt = append(attempt, r)
-		if wait := r.Delay(); wait > 0 {
-			attempt.forgive()
-			return nil, wait
-		}
-	}
-	return attempt, 0
-}
-
-// maxLimiters bounds the memory of the throttle: beyond it, an attacker with many
-// addresses is still bound by account, and the other way round.
-const maxLimiters = 100_000
-
-func (t *loginThrottle) limiter(name string, every time.Duration, burst int) *rate.Limiter {
-	l := t.limiters[name]
-	if l == nil {
-		if len(t.limiters) >= maxLimiters {
-			t.forgetIdle()
-		}
-		l = rate.NewLimiter(rate.Every(every), burst)
-		t.limiters[name] = l
-	}
-	return l
-}
-
-func (t *loginThrottle) sweep() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.forgetIdle()
-}
-
-// forgetIdle drops limiters that are as good as new.
-func (t *loginThrottle) forgetIdle() {
-	for name, l := range t.limiters {
-		if l.Tokens() >= float64(l.Burst()) {
-			delete(t.limiters, name)
-		}
-	}
 }

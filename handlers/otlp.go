@@ -16,13 +16,10 @@ func (s *Server) postOTLP(signal otlp.Signal) handler {
 		var answer []byte
 		err := error(fail(http.StatusUnsupportedMediaType, "unsupported_type", "Send %s or %s.", otlp.Protobuf, otlp.JSON))
 		if known {
-			answer, err = s.export(w, r, signal, encoding)
+			answer, err = s.export(r, signal, encoding)
 		}
 		status := http.StatusOK
 		if err != nil {
-			if r.Context().Err() != nil {
-				return err
-			}
 			e := asHTTPError(err)
 			s.beginError(w, r, e)
 			status = e.Status
@@ -38,8 +35,8 @@ func (s *Server) postOTLP(signal otlp.Signal) handler {
 }
 
 // export keeps the events of a request and gives the answer.
-func (s *Server) export(w http.ResponseWriter, r *http.Request, signal otlp.Signal, encoding otlp.Encoding) ([]byte, error) {
-	taken, err := s.takeIn(w, r, form{decode: func(body []byte, now time.Time) (ingest.Sent, error) {
+func (s *Server) export(r *http.Request, signal otlp.Signal, encoding otlp.Encoding) ([]byte, error) {
+	taken, err := s.takeIn(r, form{decode: func(body []byte, now time.Time) (ingest.Sent, error) {
 		batch, err := otlp.Decode(signal, encoding, body, now)
 		return ingest.Sent{Batch: batch}, err
 	}})

@@ -80,7 +80,7 @@ func (s *Server) getDashboards(w http.ResponseWriter, r *http.Request) error {
 			item.Title = item.ID
 		}
 		if i < maxPreviews {
-			if item.Preview, err = s.preview(r, a.User.Tenant, d); err != nil {
+			if item.Preview, err = s.preview(r, a, d); err != nil {
 				requestLog(r.Context(), s.Log).Error("preview failed", "dashboard", d.ID, "error", err)
 			}
 		}
@@ -94,12 +94,12 @@ func (s *Server) getDashboards(w http.ResponseWriter, r *http.Request) error {
 const maxPreviews = 24
 
 // preview gives a dashboard's widgets as they are now.
-func (s *Server) preview(r *http.Request, tenant store.TenantID, d store.Dashboard) ([]views.Widget, error) {
-	view, err := viewOf(tenant, d, url.Values{}, nil)
+func (s *Server) preview(r *http.Request, a account, d store.Dashboard) ([]views.Widget, error) {
+	view, err := viewOf(a.User.Tenant, d, url.Values{}, nil)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := s.hub.Open(r.Context(), view)
+	pool, err := s.hub.Open(r.Context(), view, s.userOpener(a))
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (s *Server) postPreferences(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if wantsPage(r) {
-		http.Redirect(w, r, safeNext(r.PostFormValue("next")), http.StatusSeeOther)
+		seeOther(w, r.PostFormValue("next"))
 		return nil
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"refresh": string(cadence)})

@@ -9,9 +9,21 @@ import (
 	"pulseboard/store/ingest/otlp"
 )
 
-// routes is the map of the site.
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
+// siteMap is a mux whose patterns can be listed.
+type siteMap struct {
+	*http.ServeMux
+	patterns []string
+}
+
+func (m *siteMap) Handle(pattern string, h http.Handler) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.Handle(pattern, h)
+}
+
+// routes is the map of the site. What matches one of the patterns in open may come from
+// pages of any origin.
+func (s *Server) routes() (mux *siteMap, open []string) {
+	mux = &siteMap{ServeMux: http.NewServeMux()}
 	page := func(pattern string, h handler) { mux.Handle(pattern, s.sessions.LoadAndSave(s.handle(h))) }
 	plain := func(pattern string, h handler) { mux.Handle(pattern, s.handle(h)) }
 
@@ -30,15 +42,14 @@ func (s *Server) routes() http.Handler {
 	plain("GET /embed/{id}", s.getEmbed)
 
 	// For machines, and for the pages' own scripts.
-	plain("GET /api/stream/dashboard/{id}", s.getStream)
+	plain("GET /api/stream/dashboard/{id}", untilSenderLeaves(s.getStream))
 	plain("GET /api/dashboards/{id}/snapshot", s.getSnapshot)
 
 	// For those who send events, from a server or from pages of any origin.
-	var open []string
 	events := func(path string, h handler) {
 		open = append(open, "POST "+path)
 		mux.Handle("POST "+path, s.fromAnywhere(h))
-		mux.HandleFunc("OPTIONS "+path, preflight)
+		mux.Handle("OPTIONS "+path, http.HandlerFunc(preflight))
 	}
 	events("/api/events", s.postEvents)
 	for path, kind := range segmentPaths {
@@ -62,7 +73,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /static/", static.Handler())
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.Path("icon-live.svg"), http.StatusFound))
 
-	return s.middleware(s.explainUnknown(mux), open)
+	return mux, open
 }
 
 // MetricsHandler serves the metrics in the format of Prometheus.
@@ -74,6 +85,10 @@ func (s *Server) MetricsHandler() http.Handler {
 // or as JSON, and not as the plain text of the mux.
 func (s *Server) explainUnknown(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI == "*" { // of OPTIONS, for the server as a whole
+			s.writeError(w, r, notFound("page"))
+			return
+		}
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)

@@ -45,7 +45,7 @@ func (s *Server) postPostHog(w http.ResponseWriter, r *http.Request) error {
 // postSDK takes in the events of an SDK, which reads nothing but the answer it
 // expects. So what was rejected is counted and logged.
 func (s *Server) postSDK(w http.ResponseWriter, r *http.Request, expected any, decode func([]byte, time.Time) (ingest.Sent, error)) error {
-	_, err := s.takeIn(w, r, form{keyInBody: true, decode: func(body []byte, now time.Time) (ingest.Sent, error) {
+	_, err := s.takeIn(r, form{keyInBody: true, decode: func(body []byte, now time.Time) (ingest.Sent, error) {
 		body, err := unwrap(body)
 		if err != nil {
 			return ingest.Sent{}, err

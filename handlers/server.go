@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pulseboard/store"
+	"pulseboard/store/secret"
 	"pulseboard/store/sqlite"
 	"pulseboard/stream"
 	"pulseboard/views"
@@ -28,9 +29,13 @@ type Config struct {
 	Heartbeat time.Duration
 	Limits    stream.Limits // of one viewer
 	Capacity  int           // streams that the server has room for
-	TLS       bool          // cookies are Secure
-	Metrics   bool          // /metrics is served beside the rest
-	Build     Build
+
+	ViewMemory   int           // bytes that views may take
+	StallTimeout time.Duration // how long a reader of a stream may take nothing; 0: 30 s
+
+	TLS     bool // cookies are Secure
+	Metrics bool // /metrics is served beside the rest
+	Build   Build
 }
 
 // Build names the program.
@@ -50,20 +55,35 @@ type Server struct {
 	sessions  *scs.SessionManager
 	viewers   *sessions.CookieStore // of anonymous viewers of embeds
 	logins    *loginThrottle
+	origins   *signInOrigins
 	intake    *intake
 	strangers *intake // of those whose key is known when their body has been read
 	draining  atomic.Bool
+
+	// Where passwords wait to be checked, of those who have signed in before and of
+	// those who have not.
+	knownLine, strangersLine *secret.Line
 }
 
 // New makes a server. Run its background work with Run.
 func New(ctx context.Context, c Config) (*Server, error) {
-	secret, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
+	if c.StallTimeout == 0 {
+		c.StallTimeout = defaultStallTimeout
+	}
+	signing, err := c.Store.ServerSecret(ctx, "embed-viewer-cookie")
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of embed cookies: %w", err)
 	}
-	registerStoreMetrics(c.Registry, c.Store)
+	origins, err := newSignInOrigins(ctx, c.Store, c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	registerStoreMetrics(c.Registry, c.Store, c.Log)
 	metrics := stream.NewMetrics(c.Registry)
 	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
+	if c.ViewMemory > 0 {
+		hub.LimitMemory(c.ViewMemory)
+	}
 	if err := hub.UseWriters(); err != nil {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}
@@ -74,10 +94,14 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		streams:   metrics,
 		events:    newEventMetrics(c.Registry),
 		sessions:  newSessions(c.Store, c.TLS),
-		viewers:   newViewerCookies(secret),
+		viewers:   newViewerCookies(signing),
 		logins:    newLoginThrottle(),
-		intake:    newIntake(),
-		strangers: newIntake(),
+		origins:   origins,
+		intake:    newIntake(bodiesInFlight),
+		strangers: newIntake(strangersInFlight),
+
+		knownLine:     secret.NewLine(waitingKnown),
+		strangersLine: secret.NewLine(waitingStrangers),
 	}, nil
 }
 
@@ -160,7 +184,6 @@ func (s *Server) sweep(ctx context.Context) {
 		s.Log.Error("checking the rights of open streams failed", "error", err)
 	}
 	s.roster.Sweep()
-	s.logins.sweep()
 }
 
 // prune forgets what was last used long ago. It may take its time.
@@ -170,6 +193,9 @@ func (s *Server) prune(ctx context.Context) {
 	}
 	if err := s.Store.PruneCounters(ctx, time.Now().Add(-countersKept)); err != nil && ctx.Err() == nil {
 		s.Log.Error("forgetting old counters failed", "error", err)
+	}
+	if err := s.Store.PruneSignIns(ctx, time.Now().Add(-originLife)); err != nil && ctx.Err() == nil {
+		s.Log.Error("forgetting old sign-ins failed", "error", err)
 	}
 }
 
@@ -188,4 +214,7 @@ func (s *Server) Drain(ctx context.Context) {
 }
 
 // Handler is the server's handler of all addresses.
-func (s *Server) Handler() http.Handler { return s.routes() }
+func (s *Server) Handler() http.Handler {
+	site, open := s.routes()
+	return s.middleware(s.explainUnknown(site.ServeMux), open)
+}

@@ -1,16 +1,11 @@
 package handlers
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"pulseboard/store"
-	"pulseboard/store/sqlite"
 	"pulseboard/views"
 )
 
@@ -51,7 +46,7 @@ func (s *Server) postRetention(w http.ResponseWriter, r *http.Request) error {
 	var retention store.Retention
 	for name, days := range map[string]*int{"event_days": &retention.EventDays, "rollup_days": &retention.RollupDays} {
 		if *days, err = strconv.Atoi(r.PostFormValue(name)); err != nil {
-			return badRequest(fmt.Errorf("%s %.20q is no number of days: use 1 to %d", name, r.PostFormValue(name), store.MaxRetentionDays))
+			return badRequest(fmt.Errorf("%s %s is no number of days: use 1 to %d", name, store.Quote(r.PostFormValue(name)), store.MaxRetentionDays))
 		}
 	}
 	if err := retention.Validate(); err != nil {
@@ -62,25 +57,4 @@ func (s *Server) postRetention(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/settings?saved", http.StatusSeeOther)
 	return nil
-}
-
-// scrapeTimeout bounds what one figure of the store may take.
-const scrapeTimeout = 2 * time.Second
-
-// registerStoreMetrics lets the store be watched. What can't be read is left at 0.
-func registerStoreMetrics(registry prometheus.Registerer, st *sqlite.Store) {
-	gauge := func(name, help string, read func(context.Context) (int64, error)) {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "pulseboard", Name: name, Help: help}, func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-			defer cancel()
-			n, err := read(ctx)
-			if err != nil {
-				return 0
-			}
-			return float64(n)
-		}))
-	}
-	gauge("store_bytes", "Size of the database on disk, with its log.", st.Size)
-	gauge("store_events", "Events kept.", st.EventCount)
-	gauge("store_rollup_lag_events", "Events that the rollup furthest behind has not counted yet.", st.RollupLag)
 }

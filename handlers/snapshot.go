@@ -19,7 +19,7 @@ func (s *Server) getSnapshot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pool, err := s.hub.Open(r.Context(), view)
+	pool, err := s.hub.Open(r.Context(), view, s.opener(a, false))
 	if err != nil {
 		return err
 	}

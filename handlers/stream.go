@@ -5,15 +5,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"pulseboard/store"
 	"pulseboard/stream"
 )
-
-// writeTimeout is how long a reader may take nothing before its stream is closed.
-const writeTimeout = 30 * time.Second
 
 // getStream streams a view's updates for as long as the reader stays. Over plain
 // HTTP/1 it hands the connection over and returns; over HTTP/2 or TLS its
@@ -44,7 +42,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	a.entry.Screen = query.Get("screen")
+	a.entry.Screen = shortName(query.Get("screen"))
 	place, err := s.roster.Enter(a.entry, a.wider)
 	if err != nil {
 		var refusal *stream.Refusal
@@ -53,12 +51,13 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		}
 		return unstreamed(w, err)
 	}
-	pool, err := s.hub.Open(r.Context(), view)
+	pool, err := s.hub.Open(r.Context(), view, s.opener(a, true))
 	if err != nil {
 		place.Leave()
 		return unstreamed(w, err)
 	}
 	o := &openStream{place: place, pool: pool, watcher: pool.Watch(format, packed, a.cadence, cursorOf(r))}
+	o.watcher.OfLayout(query.Get("layout"))
 	if !a.expires.IsZero() {
 		o.expiry = time.AfterFunc(time.Until(a.expires), func() { o.watcher.End(stream.Expired) })
 	}
@@ -66,7 +65,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	defer o.close()
-	cause := o.serve(w, r, s.streams)
+	cause := o.serve(w, r, s.StallTimeout, s.streams)
 	requestLog(r.Context(), s.Log).Debug("stream ended", "view", view.Key(), "cause", cause)
 	return nil
 }
@@ -153,21 +152,18 @@ func responseHead(h http.Header) []byte {
 	return b.Bytes()
 }
 
-// serve writes the stream through net/http until it ends, and gives the cause.
-func (o *openStream) serve(w http.ResponseWriter, r *http.Request, metrics *stream.Metrics) error {
+// serve writes the stream through net/http until it ends, and gives the cause. stall
+// is how long the reader may take nothing.
+func (o *openStream) serve(w http.ResponseWriter, r *http.Request, stall time.Duration, metrics *stream.Metrics) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	o.place.Bind(cancel)
-	control := http.NewResponseController(w)
-	w.WriteHeader(http.StatusOK)
-	return o.watcher.Run(ctx, func(events []byte) error {
-		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return err
-		}
-		if _, err := w.Write(events); err != nil {
-			return err
-		}
-		metrics.Wrote(len(events))
-		return control.Flush()
-	})
+	writer := newStreamWriter(w, stall, metrics)
+	defer writer.hurryAfter(ctx)()
+	writer.begin()
+	err := o.watcher.Run(ctx, writer.write)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		metrics.Stalled.Inc()
+	}
+	return err
 }

@@ -39,6 +39,9 @@ func viewOf(tenant store.TenantID, d store.Dashboard, query url.Values, pinned s
 		}
 	}
 	vars = d.Known(vars)
+	if err := vars.Validate(); err != nil {
+		return store.View{}, badRequest(err)
+	}
 	for name, values := range pinned {
 		if len(d.Known(store.Vars{name: values})) == 0 {
 			return store.View{}, unauthorized(errPinnedUnknown)

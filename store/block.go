@@ -55,20 +55,17 @@ func CheckBlock(b []byte) (partial bool, err error) {
 
 // readBlock gives the cells of a block. The error says that it is none.
 func readBlock(b []byte) (groups, error) {
-	if _, err := CheckBlock(b); err != nil {
+	r, err := newBlockReader(b)
+	if err != nil {
 		return nil, err
 	}
-	r := &blockReader{rest: b[1 : len(b)-4]}
 	gs := groups{}
 	for range r.length(2) {
 		c := &cell{}
 		gs[string(r.bytes())] = c
 		c.read(r)
 	}
-	if r.err == nil && len(r.rest) > 0 {
-		r.fail(errors.New("bytes after its end"))
-	}
-	return gs, r.err
+	return gs, r.end()
 }
 
 // Parts of a cell that are there.
@@ -90,8 +87,8 @@ func (c *cell) append(b []byte) []byte {
 	note(hasOf, c.of > 0)
 	note(hasNumbers, c.numbers > 0)
 	note(hasSum, len(c.sum.partials) > 0)
-	note(hasValues, len(c.values.values) > 0 || c.values.binned)
-	note(hasUsers, !c.users.isEmpty())
+	note(hasValues, c.values != nil)
+	note(hasUsers, c.users != nil && !c.users.isEmpty())
 	b = binary.AppendUvarint(append(b, flags), uint64(c.count))
 	if flags&hasOf != 0 {
 		b = binary.AppendUvarint(b, uint64(c.of))
@@ -113,6 +110,12 @@ func (c *cell) append(b []byte) []byte {
 	return b
 }
 
+// packedCount returns the number of events of a cell that append wrote.
+func packedCount(b []byte) int64 {
+	n, _ := binary.Uvarint(b[1:])
+	return int64(n)
+}
+
 func (c *cell) read(r *blockReader) {
 	flags := r.byte()
 	c.count = int64(r.uvarint())
@@ -129,10 +132,10 @@ func (c *cell) read(r *blockReader) {
 		}
 	}
 	if flags&hasValues != 0 {
-		c.values.read(r)
+		c.distribution().read(r)
 	}
 	if flags&hasUsers != 0 {
-		c.users.read(r)
+		c.userSet().read(r)
 	}
 }
 
@@ -151,6 +154,22 @@ func appendFloats(b []byte, floats ...float64) []byte {
 type blockReader struct {
 	rest []byte
 	err  error
+}
+
+// newBlockReader checks a block and reads what stands before its number of groups.
+func newBlockReader(b []byte) (*blockReader, error) {
+	if _, err := CheckBlock(b); err != nil {
+		return nil, err
+	}
+	return &blockReader{rest: b[1 : len(b)-4]}, nil
+}
+
+// end returns what went wrong, also if the block was not read to its end.
+func (r *blockReader) end() error {
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail(errors.New("bytes after its end"))
+	}
+	return r.err
 }
 
 func (r *blockReader) fail(err error) {

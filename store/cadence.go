@@ -32,7 +32,7 @@ func ParsePreference(s string) (Cadence, error) {
 			return c, nil
 		}
 	}
-	return "", fmt.Errorf("refresh %q is unknown: use 5s, 15s, 30s, 1m or off", s)
+	return "", fmt.Errorf("refresh %s is unknown: use 5s, 15s, 30s, 1m or off", Quote(s))
 }
 
 // ParseStreamCadence checks that s is a cadence a stream can have.
@@ -40,7 +40,7 @@ func ParseStreamCadence(s string) (Cadence, error) {
 	if c := Cadence(s); c == Live || (c != Off && c.Interval(0) > 0) {
 		return c, nil
 	}
-	return "", fmt.Errorf("refresh %q is unknown: use 5s, 15s, 30s, 1m or live", s)
+	return "", fmt.Errorf("refresh %s is unknown: use 5s, 15s, 30s, 1m or live", Quote(s))
 }
 
 // Interval is the least time between two updates. A view is recomputed at most

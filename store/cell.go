@@ -1,11 +1,15 @@
 package store
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // cell is some events of one metric, folded. Cells merge: the merger of two
 // cells reads like the cell of all their events.
 //
-// Only what the metric's measure needs is kept.
+// Only what the metric's measure needs is kept, so that a cell of a count is small:
+// a view may hold a million of them.
 type cell struct {
 	count int64 // events that fulfil the metric's filters
 	of    int64 // Ratio: those of them that fulfil Of besides
@@ -13,8 +17,23 @@ type cell struct {
 	numbers  int64 // those whose property is a number
 	sum      exactSum
 	min, max float64
-	values   distribution
-	users    userSet
+	values   *distribution // of a percentile, from the first number on
+	users    *userSet      // of Uniques, from the first user on
+}
+
+// cellBytes is what a cell takes, without what it points to.
+const cellBytes = int(unsafe.Sizeof(cell{}))
+
+// size is about how many bytes the cell takes.
+func (c *cell) size() int {
+	n := cellBytes + 8*cap(c.sum.partials)
+	if c.values != nil {
+		n += c.values.bytes()
+	}
+	if c.users != nil {
+		n += c.users.bytes()
+	}
+	return n
 }
 
 func (c *cell) add(m *Metric, e *Event) {
@@ -22,7 +41,7 @@ func (c *cell) add(m *Metric, e *Event) {
 	switch {
 	case m.Measure == Uniques:
 		if e.User != "" {
-			c.users.add(hashUser(e.User))
+			c.userSet().add(hashUser(e.User))
 		}
 	case m.Measure == Ratio:
 		if allHold(m.Of, e) {
@@ -41,10 +60,24 @@ func (c *cell) addNumber(measure Measure, f float64) {
 	c.numbers++
 	switch {
 	case measure.percentile() != 0:
-		c.values.add(f)
+		c.distribution().add(f)
 	case measure == Sum || measure == Avg:
 		c.sum.add(f)
 	}
+}
+
+func (c *cell) distribution() *distribution {
+	if c.values == nil {
+		c.values = &distribution{}
+	}
+	return c.values
+}
+
+func (c *cell) userSet() *userSet {
+	if c.users == nil {
+		c.users = &userSet{}
+	}
+	return c.users
 }
 
 // widen lets min and max include two more numbers. It stands before the count
@@ -59,7 +92,9 @@ func (c *cell) widen(low, high float64) {
 
 func (c *cell) merge(o *cell) {
 	c.mergeButValues(o)
-	c.values.merge(&o.values)
+	if o.values != nil {
+		c.distribution().merge(o.values)
+	}
 }
 
 func (c *cell) mergeButValues(o *cell) {
@@ -70,7 +105,9 @@ func (c *cell) mergeButValues(o *cell) {
 		c.numbers += o.numbers
 		c.sum.merge(o.sum)
 	}
-	c.users.merge(&o.users)
+	if o.users != nil {
+		c.userSet().merge(o.users)
+	}
 }
 
 // mergeCells gives all events of some cells, which stay as they are. counts is reused
@@ -80,11 +117,14 @@ func mergeCells(all []*cell, counts *[]int64) *cell {
 	var values []*distribution
 	for _, o := range all {
 		c.mergeButValues(o)
-		if o.numbers > 0 {
-			values = append(values, &o.values)
+		if o.values != nil {
+			values = append(values, o.values)
 		}
 	}
-	c.values = mergeDistributions(values, counts)
+	if len(values) > 0 {
+		merged := mergeDistributions(values, counts)
+		c.values = &merged
+	}
 	return c
 }
 
@@ -99,6 +139,9 @@ func (c *cell) number(m Metric, seconds int64) Number {
 	case Rate:
 		return Of(float64(c.count) * m.Per.seconds() / float64(seconds))
 	case Uniques:
+		if c.users == nil {
+			return Of(0)
+		}
 		n, about := c.users.size()
 		return Number{float64(n), true, about}
 	case Sum:
@@ -119,6 +162,9 @@ func (c *cell) number(m Metric, seconds int64) Number {
 		return Of(c.min)
 	case Max:
 		return Of(c.max)
+	}
+	if c.values == nil {
+		return Number{}
 	}
 	// A bin may reach beyond the numbers in it.
 	return Of(min(max(c.values.percentile(m.Measure.percentile()), c.min), c.max))

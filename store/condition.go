@@ -55,15 +55,15 @@ func ParseCondition(s string) (Condition, error) {
 	rest := strings.TrimSpace(s)
 	field, rest, err := cutField(rest)
 	if err != nil {
-		return Condition{}, fmt.Errorf("condition %q: %w", s, err)
+		return Condition{}, fmt.Errorf("condition %s: %w", Quote(s), err)
 	}
 	operator, rest, err := cutOperator(strings.TrimSpace(rest))
 	if err != nil {
-		return Condition{}, fmt.Errorf("condition %q: %w", s, err)
+		return Condition{}, fmt.Errorf("condition %s: %w", Quote(s), err)
 	}
 	rest = strings.TrimSpace(rest)
 	if rest == "" {
-		return Condition{}, fmt.Errorf(`condition %q has no value: write it after %s, or "" for an empty text`, s, operator)
+		return Condition{}, fmt.Errorf(`condition %s has no value: write it after %s, or "" for an empty text`, Quote(s), operator)
 	}
 	c := Condition{Field: field, Operator: operator}
 	if operator == In {
@@ -74,7 +74,7 @@ func ParseCondition(s string) (Condition, error) {
 		c.operands = []operand{newOperand(rest, c.Value)}
 	}
 	if err != nil {
-		return Condition{}, fmt.Errorf("condition %q: %w", s, err)
+		return Condition{}, fmt.Errorf("condition %s: %w", Quote(s), err)
 	}
 	return c, nil
 }
@@ -108,7 +108,7 @@ func cutOperator(s string) (Operator, string, error) {
 			return op, rest, nil
 		}
 	}
-	return "", "", fmt.Errorf("unknown operator %q: %s", word, operatorHelp)
+	return "", "", fmt.Errorf("unknown operator %s: %s", Quote(word), operatorHelp)
 }
 
 func cutQuoted(s string) (text, rest string, err error) {
@@ -126,7 +126,7 @@ func unquote(s string) (string, error) {
 	}
 	text, rest, err := cutQuoted(s)
 	if err == nil && strings.TrimSpace(rest) != "" {
-		err = fmt.Errorf("unexpected %q after the closing quote", rest)
+		err = fmt.Errorf("unexpected %s after the closing quote", Quote(rest))
 	}
 	return text, err
 }
@@ -163,7 +163,7 @@ func parseList(s string) ([]operand, error) {
 			return operands, nil
 		}
 		if s[0] != ',' {
-			return nil, fmt.Errorf("unexpected %q: put commas between values", s)
+			return nil, fmt.Errorf("unexpected %s: put commas between values", Quote(s))
 		}
 		s = s[1:]
 	}

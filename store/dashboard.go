@@ -28,6 +28,12 @@ const (
 // Measures are all measures, in the order they are explained in.
 var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
+// growsCells reports whether a cell of the measure takes more memory the more events it
+// folds.
+func (m Measure) growsCells() bool {
+	return m == Uniques || m == Sum || m == Avg || m.percentile() != 0
+}
+
 // percentile gives p as a whole number of percent, 0 for other measures.
 func (m Measure) percentile() int {
 	switch m {
@@ -261,7 +267,7 @@ func (d Dashboard) Validate() error {
 	for i, v := range d.Variables {
 		path := fmt.Sprintf("variables[%d]", i)
 		if _, err := ParseWidgetKey(v.Name); err != nil {
-			return &FieldError{path + ".name", fmt.Sprintf("%q can't name a variable: use letters, digits, '_' and '-'", v.Name)}
+			return &FieldError{path + ".name", fmt.Sprintf("%s can't name a variable: use letters, digits, '_' and '-'", Quote(v.Name))}
 		}
 		if v.Property == "" {
 			return &FieldError{path + ".property", "is missing: name the property that the variable narrows"}

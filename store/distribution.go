@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 const (
@@ -32,6 +33,11 @@ type distribution struct {
 	binned  bool      // they were more
 	bins    []bin     // by key
 	pending []int32   // keys that are not yet in bins
+}
+
+// bytes is about how many bytes the distribution takes.
+func (d *distribution) bytes() int {
+	return int(unsafe.Sizeof(*d)) + 8*cap(d.values) + int(unsafe.Sizeof(bin{}))*cap(d.bins) + 4*cap(d.pending)
 }
 
 // bin is how many numbers lie between two bounds. Its key grows with them: 0 stands for

@@ -113,7 +113,7 @@ func ParseProperties(object []byte) (Properties, error) {
 	p := propertyParser{rest: object}
 	ps, err := p.object()
 	if err != nil {
-		return nil, fmt.Errorf("properties %.80q: %w", object, err)
+		return nil, fmt.Errorf("properties %s: %w", Quote(string(object)), err)
 	}
 	return ps, nil
 }

@@ -22,6 +22,12 @@ type Fold struct {
 	open    bool  // events past the window's end are kept, for the window will get there
 	filters []variableFilter
 	widgets []*widgetFold
+
+	most     int   // bytes past which groups are merged; 0: no limit
+	meter    Meter // may be nil
+	packAt   int   // bytes of open cells that are packed
+	fewOpen  int   // cells of a step that are not worth packing
+	ungauged int   // bytes by which the fold grew since it was gauged
 }
 
 // variableFilter lets the events of some values pass. One of a variable that the
@@ -43,13 +49,13 @@ func (f variableFilter) passes(e *Event) bool {
 // NewFold makes an empty fold of a view on a dashboard. window is the view's at
 // this moment.
 func NewFold(d Dashboard, v View, window Window) *Fold {
-	f := &Fold{window: window, open: v.Range.Moves()}
+	f := &Fold{window: window, open: v.Range.Moves(), packAt: packAt, fewOpen: fewOpen}
 	for name, values := range v.Vars {
 		f.filters = append(f.filters, variableFilter{d.propertyOf(name), values})
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]groups{}, longSteps: map[int64]int64{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {
@@ -58,6 +64,7 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 		}
 	}
 	f.from = f.fromAt(window)
+	f.shareShown()
 	return f
 }
 
@@ -136,25 +143,19 @@ func cover(key RollupKey, tier int, from, to int64) []RollupSpan {
 
 // Restore takes over the events up to a seq from a span of a rollup: blocks are its steps
 // by their starts. Those events are not counted when they are added. The error says that
-// a block can't be read; then the fold is of no use.
+// a block can't be read, or is the meter's; then the fold is of no use.
 func (f *Fold) Restore(span RollupSpan, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
 	readers := f.readers(span.Key)
 	for start, block := range blocks {
-		cells, err := readBlock(block)
-		if err != nil {
+		at := start
+		if span.Tier < f.window.Step {
+			at = floor(start, f.window.Step)
+		}
+		readers := slices.DeleteFunc(slices.Clone(readers), func(w *widgetFold) bool { return start < w.from(f.window) })
+		if err := f.restoreStep(readers, at, block); err != nil {
 			return err
 		}
-		step := start
-		if span.Tier < f.window.Step {
-			step = floor(start, f.window.Step)
-		}
-		for i, w := range readers {
-			if start < w.from(f.window) {
-				continue
-			}
-			if err := w.restore(f, step, cells, i == len(readers)-1); err != nil {
-				return err
-			}
+		for _, w := range readers {
 			if span.Tier > f.window.Step {
 				w.longSteps[start] = span.Tier
 			}
@@ -162,6 +163,41 @@ func (f *Fold) Restore(span RollupSpan, upto EventSeq, blocks iter.Seq2[int64, [
 	}
 	for _, w := range readers {
 		w.upto = upto
+		w.measure()
+	}
+	return nil
+}
+
+// restoreStep adds a block to a step of widgets that read the same rollup.
+func (f *Fold) restoreStep(readers []*widgetFold, at int64, block []byte) error {
+	if len(readers) == 0 {
+		return nil
+	}
+	if w := readers[0]; w.grouped() {
+		packed, err := unpackBlock(block)
+		if err == nil && len(w.rollup.dims) > 0 {
+			packed, err = w.narrow(packed, f.filters)
+		}
+		if err != nil {
+			return err
+		}
+		for _, w := range readers {
+			w.restorePacked(at, packed)
+		}
+		return f.grew(len(readers) * packed.size())
+	}
+	cells, err := readBlock(block)
+	if err != nil {
+		return err
+	}
+	for i, w := range readers {
+		grown, err := w.restore(f.filters, at, cells, i == len(readers)-1)
+		if err != nil {
+			return err
+		}
+		if err := f.grew(grown); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -184,25 +220,72 @@ func (f *Fold) readers(key RollupKey) (readers []*widgetFold) {
 	return readers
 }
 
-// restore adds cells to a step. They are left as they are unless they are its own.
-func (w *widgetFold) restore(f *Fold, step int64, cells groups, own bool) error {
+// restore adds cells without a grouping to a step and returns by how many bytes the widget
+// grew. The cells are left as they are unless they are its own.
+func (w *widgetFold) restore(filters []variableFilter, at int64, cells groups, own bool) (grown int, err error) {
+	before := w.size
 	for name, c := range cells {
 		values, group, ok := w.rollup.split(name)
 		if !ok {
-			return fmt.Errorf("%w: a group has no name", errBlock)
+			return 0, fmt.Errorf("%w: a group has no name", errBlock)
 		}
-		if !w.passes(f.filters, values) {
+		if !w.passes(filters, values) {
 			continue
 		}
 		w.stale = true
-		if gs := w.step(step); own && gs[group] == nil {
-			gs[group] = c
-		} else {
-			gs.cell(group).merge(c)
+		s := w.step(at)
+		if s.open == nil {
+			s.open = groups{}
 		}
-		w.noteGroup(group, c.count)
+		if have := s.open[group]; have != nil {
+			w.size -= have.size()
+			have.merge(c)
+			w.size += have.size()
+			continue
+		}
+		if !own {
+			copied := &cell{}
+			copied.merge(c)
+			c = copied
+		}
+		s.open[group] = c
+		w.size += slotBytes + c.size()
 	}
-	return nil
+	return w.size - before, nil
+}
+
+// narrow returns the groups of a rollup's block that pass the filters, by their own names.
+func (w *widgetFold) narrow(block packedGroups, filters []variableFilter) (packedGroups, error) {
+	passing := groups{}
+	for name, packed := range block.all() {
+		values, group, ok := w.rollup.split(string(name))
+		if !ok {
+			return packedGroups{}, fmt.Errorf("%w: a group has no name", errBlock)
+		}
+		if w.passes(filters, values) {
+			c := &cell{}
+			c.unpack(packed)
+			passing.cell(group).merge(c)
+		}
+	}
+	return packGroups(passing), nil
+}
+
+// restorePacked adds groups to a step.
+func (w *widgetFold) restorePacked(at int64, block packedGroups) {
+	if len(block.entries) == 0 {
+		return
+	}
+	w.stale = true
+	for name, packed := range block.all() {
+		w.note(name, packedCount(packed))
+	}
+	if w.merged { // the groups that were dropped stay dropped, or come back as a whole
+		block = block.keep(func(name []byte) bool { return w.groups[string(name)] != nil })
+	}
+	s := w.step(at)
+	s.packed = s.packed.merge(block)
+	w.size += block.size()
 }
 
 // passes says whether events whose fields have these values pass the filters.
@@ -233,23 +316,28 @@ func (f *Fold) Upto() EventSeq {
 // Window is the window that readings are of.
 func (f *Fold) Window() Window { return f.window }
 
-// Add folds in an event. The event may be reused by the caller afterwards.
-func (f *Fold) Add(e *Event) {
+// Add folds in an event. The event may be reused by the caller afterwards. The error is the
+// meter's, see [Fold.Limit].
+func (f *Fold) Add(e *Event) error {
 	second := e.Time.Unix()
 	if second < f.from || (!f.open && second >= f.window.To) {
-		return
+		return nil
 	}
 	for _, filter := range f.filters {
 		if !filter.passes(e) {
-			return
+			return nil
 		}
 	}
-	step := f.window.StepOf(e.Time)
+	start, grown := f.window.StepOf(e.Time), 0
 	for _, w := range f.widgets {
-		if step >= w.from(f.window) {
-			w.add(e, step)
+		if start >= w.from(f.window) {
+			grown += w.add(e, start)
 		}
 	}
+	if grown == 0 {
+		return nil
+	}
+	return f.grew(grown)
 }
 
 // Slide moves the window on to w and says whether it could: not when the length
@@ -287,6 +375,9 @@ func (f *Fold) Readings() []WidgetReading {
 	readings := make([]WidgetReading, len(f.widgets))
 	for i, w := range f.widgets {
 		readings[i] = w.reading(f.window)
+	}
+	for _, w := range f.widgets {
+		w.pack(true, f.fewOpen)
 	}
 	return readings
 }

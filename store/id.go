@@ -40,7 +40,7 @@ var (
 // ParseSlug checks that s can name a tenant.
 func ParseSlug(s string) (Slug, error) {
 	if !slugPattern.MatchString(s) {
-		return "", fmt.Errorf("%q can't name a tenant: use 1 to 63 of a-z, 0-9 and '-', not '-' at either end", s)
+		return "", fmt.Errorf("%s can't name a tenant: use 1 to 63 of a-z, 0-9 and '-', not '-' at either end", Quote(s))
 	}
 	return Slug(s), nil
 }
@@ -48,7 +48,7 @@ func ParseSlug(s string) (Slug, error) {
 // ParseDashboardID checks that s can name a dashboard.
 func ParseDashboardID(s string) (DashboardID, error) {
 	if !dashboardIDPattern.MatchString(s) {
-		return "", fmt.Errorf("%q can't be a dashboard id: use 1 to 100 letters, digits and '-'", s)
+		return "", fmt.Errorf("%s can't be a dashboard id: use 1 to 100 letters, digits and '-'", Quote(s))
 	}
 	return DashboardID(s), nil
 }
@@ -57,7 +57,7 @@ func ParseDashboardID(s string) (DashboardID, error) {
 // is what parts a widget's id from the names of its parts ("widget-KEY--rows").
 func ParseWidgetKey(s string) (WidgetKey, error) {
 	if len(s) > 100 || !widgetKeyPattern.MatchString(s) {
-		return "", fmt.Errorf("%q can't be a widget key: use 1 to 100 letters, digits and '_', with single '-' between them", s)
+		return "", fmt.Errorf("%s can't be a widget key: use 1 to 100 letters, digits and '_', with single '-' between them", Quote(s))
 	}
 	return WidgetKey(s), nil
 }
@@ -94,7 +94,7 @@ func ParseRole(s string) (Role, error) {
 	case Viewer, Editor, Admin:
 		return r, nil
 	}
-	return "", fmt.Errorf("%q is no role: use viewer, editor or admin", s)
+	return "", fmt.Errorf("%s is no role: use viewer, editor or admin", Quote(s))
 }
 
 // Email is an address a user signs in with, trimmed and in lower case, so that
@@ -109,7 +109,7 @@ func ParseEmail(s string) (Email, error) {
 	bad := !found || name == "" || host == "" || strings.Contains(host, "@") || len(s) > 254 ||
 		strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 	if bad {
-		return "", fmt.Errorf("%q is no e-mail address: it should look like name@example.com", s)
+		return "", fmt.Errorf("%s is no e-mail address: it should look like name@example.com", Quote(s))
 	}
 	return Email(s), nil
 }

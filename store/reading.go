@@ -145,6 +145,7 @@ type WidgetReading struct {
 	PreviousSpark []Point
 	Direct        bool // it is read from the events, for it has too many groups to be kept folded
 	Partial       bool // events of its range are missing, for what they were kept in is damaged
+	Merged        bool // groups were merged into OtherGroup because they would take too much memory
 
 	json, picture []byte // what Diff compares
 }
@@ -159,6 +160,22 @@ func NewWidgetReading(key WidgetKey, reading Reading, spark []Point) WidgetReadi
 	return WidgetReading{Key: key, Reading: reading, Spark: spark, json: json, picture: picture}
 }
 
+// Numbers is how many numbers the reading holds, those of the period before included.
+func (w WidgetReading) Numbers() int {
+	n := 1 + len(w.Spark) + len(w.PreviousSpark)
+	switch r := w.Reading.(type) {
+	case Series:
+		n += len(r.Points)
+	case Ranking:
+		n += len(r)
+	case GroupedSeries:
+		for _, g := range r.Groups {
+			n += len(g.Points)
+		}
+	}
+	return n
+}
+
 // against adds what the period before reads.
 func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
 	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
@@ -171,6 +188,13 @@ func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
 func (w WidgetReading) countedDirectly() WidgetReading {
 	w.Direct = true
 	w.picture = append(bytes.Clone(w.picture), " direct"...)
+	return w
+}
+
+// merged adds that groups were merged to save memory.
+func (w WidgetReading) merged() WidgetReading {
+	w.Merged = true
+	w.picture = append(bytes.Clone(w.picture), " merged"...)
 	return w
 }
 

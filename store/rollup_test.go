@@ -83,7 +83,7 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 				upto = EventSeq(len(events))
 			}
 		}
-		fold := rollups.begin(t, d, v, window, upto)
+		fold := drawPacking(t, rollups.begin(t, d, v, window, upto))
 		if _, tiered := TierOf(window.Step); tiered && fold.Upto() != upto {
 			t.Fatalf("it has the events up to %d, not %d", fold.Upto(), upto)
 		}
@@ -106,7 +106,7 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !fold.Slide(window) { // its steps are too long
-				fold = rollups.begin(t, d, v, window, upto)
+				fold = drawPacking(t, rollups.begin(t, d, v, window, upto))
 				for i := range events {
 					fold.Add(&events[i])
 				}

@@ -32,14 +32,14 @@ func ParseBound(s string) (Bound, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return Bound{}, fmt.Errorf("time %q is unknown: %s", s, boundHelp)
+		return Bound{}, fmt.Errorf("time %s is unknown: %s", Quote(s), boundHelp)
 	}
 	return instant(s, at)
 }
 
 func instant(s string, at time.Time) (Bound, error) {
 	if y := at.UTC().Year(); y < 1970 || y > 9999 {
-		return Bound{}, fmt.Errorf("time %q is out of range: use the years 1970 to 9999", s)
+		return Bound{}, fmt.Errorf("time %s is out of range: use the years 1970 to 9999", Quote(s))
 	}
 	return Bound{at: at.UTC().Truncate(time.Millisecond)}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/axiomhq/hyperloglog"
 	"github.com/cespare/xxhash/v2"
@@ -28,6 +29,24 @@ type userSet struct {
 
 	sketch   *hyperloglog.Sketch // of all, when they are many
 	estimate int                 // what the sketch says; 0 when it was not asked
+}
+
+const (
+	hashesBytes = 120     // that a map of up to 8 hashes takes
+	hashBytes   = 20      // that each hash takes in a map of more, about
+	sketchBytes = 1 << 16 // of registers
+)
+
+// bytes is about how many bytes the set takes. Sorted hashes that sets share count in each.
+func (s *userSet) bytes() int {
+	n := int(unsafe.Sizeof(*s)) + 8*len(s.sorted)
+	if s.hashes != nil {
+		n += hashesBytes + hashBytes*max(0, len(s.hashes)-8)
+	}
+	if s.sketch != nil {
+		n += sketchBytes
+	}
+	return n
 }
 
 // hashUser names a user in 64 bits: of a million users no two share theirs, but

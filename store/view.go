@@ -1,10 +1,14 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Vars are the values a viewer picked for the variables of a dashboard: by
@@ -31,7 +35,34 @@ func (v View) Key() ViewKey {
 		slices.Sort(values)
 		q[name] = slices.Compact(values)
 	}
-	return ViewKey(strings.Join([]string{string(v.Dashboard), v.Range.From.String(), v.Range.To.String(), q.Encode()}, "|"))
+	key := strings.Join([]string{string(v.Dashboard), v.Range.From.String(), v.Range.To.String(), q.Encode()}, "|")
+	if len(key) > maxViewKey {
+		sum := sha256.Sum256([]byte(key))
+		key = string(v.Dashboard) + "|" + hex.EncodeToString(sum[:])
+	}
+	return ViewKey(key)
+}
+
+// maxViewKey is the length in bytes from which the key of a view is a digest.
+const maxViewKey = 300
+
+// MaxVarValues is the number of values that a view may narrow a variable to.
+const MaxVarValues = 100
+
+// Validate returns an error that says what would be right if a value could not be one of an
+// event's property, or if there are too many.
+func (v Vars) Validate() error {
+	for name, values := range v {
+		if len(values) > MaxVarValues {
+			return fmt.Errorf("the variable %s has %d values: use %d at most", name, len(values), MaxVarValues)
+		}
+		for _, value := range values {
+			if utf8.RuneCountInString(value) > MaxText {
+				return fmt.Errorf("a value of the variable %s is too long: use %d characters at most, as properties have", name, MaxText)
+			}
+		}
+	}
+	return nil
 }
 
 // Known gives the values of v for the dashboard's own variables only.
@@ -61,10 +92,21 @@ func (d Dashboard) propertyOf(variable string) string {
 type ViewState struct {
 	First, Last Seq    // the ids issued lie between; 0 means none yet
 	Epoch       int64  // drawn at random with the first id; every id of the view carries it
-	Layout      string // digest of the dashboard's definition
+	Loose       []IDRange // ids given to pages while nobody watched, which another epoch tells apart; the newest last
+	Layout      string    // digest of the dashboard's definition
 	LayoutSeq   Seq    // when that last changed
 	Widgets     map[WidgetKey]WidgetState
 }
+
+// IDRange is ids of one epoch.
+type IDRange struct {
+	Epoch       int64 `json:"e"`
+	First, Last Seq
+}
+
+// ViewOwner is whose screens a view was watched on first, as a name of fixed length. What is
+// kept of views is bounded for each.
+type ViewOwner string
 
 // WidgetState is when a widget of a view last changed, and to what.
 type WidgetState struct {

@@ -13,12 +13,17 @@ type widgetFold struct {
 	upto     EventSeq // events up to here are in steps
 	compared bool     // the period before is needed too
 	gaps     []Gap    // events of these times are missing
-	direct   bool     // all events are added, for the rollup has too many groups
-	steps    map[int64]groups
-	counts   map[string]int64  // events of all steps by group; nil without a grouping
+	direct   bool     // all events are added, because the rollup has too many groups
+	steps    map[int64]*step
+	groups   map[string]*group // of all steps; nil without a grouping
 	totals   map[Window]groups // of the windows that were read, as long as they stay
+	merged   bool              // groups that would be kept apart were merged into OtherGroup to save memory
+	shown    int               // how many groups may be shown
 	stale    bool              // last is not what the cells say
 	last     WidgetReading
+
+	size int // bytes that the widget takes, about
+	open int // of those, bytes of open cells that can be packed
 
 	// longSteps are the lengths, by start, of those steps that are longer than the
 	// window's, which only widgets have that show no steps.
@@ -28,6 +33,15 @@ type widgetFold struct {
 	refs     []*widgetFold
 	referred bool // a formula computes with it, also with its steps
 }
+
+// group is one group of a widget. All cells of the group share the name's memory.
+type group struct {
+	name   string
+	events int64 // in all steps
+}
+
+// grouped reports whether the widget keeps groups apart.
+func (w *widgetFold) grouped() bool { return w.widget.Metric.By != "" }
 
 // link finds the widgets that a formula computes with. A dashboard that was checked
 // has them all.
@@ -60,83 +74,104 @@ func (w *widgetFold) from(window Window) int64 {
 // previous gives the window of the same length just before.
 func previous(w Window) Window { return Window{2*w.From - w.To, w.From, w.Step} }
 
-func (w *widgetFold) add(e *Event, step int64) {
+// add folds in an event and returns by how many bytes the widget grew.
+func (w *widgetFold) add(e *Event, start int64) (grown int) {
 	m := &w.widget.Metric
 	if e.Seq <= w.upto && w.upto > 0 || !w.widget.folds() || !m.counts(e) {
-		return
+		return 0
 	}
-	group := m.groupOf(e)
-	w.step(step).cell(group).add(m, e)
-	w.noteGroup(group, 1)
+	before := w.size
+	name := w.note([]byte(m.groupOf(e)), 1)
+	s := w.step(start)
+	s.added = true
+	if s.open == nil {
+		s.open = groups{}
+	}
+	cells := w.addTo(s.open, name, e)
+	if w.size += cells; w.grouped() {
+		w.open += cells
+	}
 	for window, total := range w.totals {
-		if step >= window.From && step < window.To {
-			total.cell(group).add(m, e)
+		if start >= window.From && start < window.To {
+			w.size += w.addTo(total, name, e)
 		}
 	}
 	w.stale = true
+	return w.size - before
 }
 
-// manyGroups is the number of groups from which only the half with the most events is
-// kept apart, so that a property with another value for each event takes no memory
-// without end. It is far above MaxGroups: what is dropped was not among those for long.
-const manyGroups = 4 * MaxGroups
-
-// noteGroup counts events of a group, and drops groups when there are too many.
-func (w *widgetFold) noteGroup(group string, events int64) {
-	if w.widget.Metric.By == "" {
-		return
+// addTo folds an event into the cell of a group and returns by how many bytes the cells grew.
+func (w *widgetFold) addTo(gs groups, name string, e *Event) (grown int) {
+	m := &w.widget.Metric
+	c := gs[name]
+	if c == nil {
+		c = gs.cell(name)
+		grown = slotBytes + cellBytes
 	}
-	if w.counts == nil {
-		w.counts = map[string]int64{}
+	if !m.Measure.growsCells() {
+		c.add(m, e)
+		return grown
 	}
-	w.counts[group] += events
-	if len(w.counts) > manyGroups {
-		w.dropRareGroups()
-	}
+	before := c.size()
+	c.add(m, e)
+	return grown + c.size() - before
 }
 
-// forgetGroups counts the events of a step no more.
-func (w *widgetFold) forgetGroups(gs groups) {
-	if w.counts == nil {
-		return
+// note counts events of a group and returns the group's name in memory that lasts. It drops
+// groups when there are too many.
+func (w *widgetFold) note(name []byte, events int64) string {
+	if !w.grouped() {
+		return ""
 	}
-	for group, c := range gs {
-		if w.counts[group] -= c.count; w.counts[group] <= 0 {
-			delete(w.counts, group)
+	g := w.groups[string(name)]
+	if g == nil {
+		if w.groups == nil {
+			w.groups = map[string]*group{}
+		}
+		g = &group{name: string(name)}
+		w.groups[g.name] = g
+		w.size += groupBytes + len(name)
+	}
+	g.events += events
+	if len(w.groups) > manyGroups {
+		w.keepLargest(manyGroups / 2)
+		if w.groups[g.name] == nil { // it was among the rare ones, and its cell is still to come
+			w.note([]byte(OtherGroup), 0)
+			return OtherGroup
 		}
 	}
+	return g.name
 }
 
-// dropRareGroups merges the rarer half of the groups into OtherGroup.
-func (w *widgetFold) dropRareGroups() {
-	names := slices.SortedFunc(maps.Keys(w.counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(w.counts[b], w.counts[a]), cmp.Compare(a, b))
-	})
-	for _, name := range names[manyGroups/2:] {
-		if name != OtherGroup {
-			w.counts[OtherGroup] += w.counts[name]
-			delete(w.counts, name)
-		}
+// forget counts the events of a step no more.
+func (w *widgetFold) forget(s *step) {
+	if w.groups == nil {
+		return
 	}
-	for _, gs := range w.steps {
-		for name, c := range gs {
-			if _, kept := w.counts[name]; !kept {
-				gs.cell(OtherGroup).merge(c)
-				delete(gs, name)
+	drop := func(name []byte, events int64) {
+		if g := w.groups[string(name)]; g != nil {
+			if g.events -= events; g.events <= 0 {
+				delete(w.groups, g.name)
 			}
 		}
 	}
-	w.totals = nil
+	for name, packed := range s.packed.all() {
+		drop(name, packedCount(packed))
+	}
+	for name, c := range s.open {
+		drop([]byte(name), c.count)
+	}
 }
 
-// step gives the cells of a step.
-func (w *widgetFold) step(start int64) groups {
-	gs := w.steps[start]
-	if gs == nil {
-		gs = groups{}
-		w.steps[start] = gs
+// step returns the cells of a step.
+func (w *widgetFold) step(start int64) *step {
+	s := w.steps[start]
+	if s == nil {
+		s = &step{}
+		w.steps[start] = s
+		w.size += stepBytes
 	}
-	return gs
+	return s
 }
 
 // needsSteps says whether the widget shows the steps of its window, or others need them.
@@ -157,13 +192,14 @@ func (w *widgetFold) canDropBefore(from int64) bool {
 func (w *widgetFold) dropBefore(from int64) {
 	for step := range w.steps {
 		if step < from {
-			w.forgetGroups(w.steps[step])
+			w.forget(w.steps[step])
 			delete(w.steps, step)
 			delete(w.longSteps, step)
 		}
 	}
 	w.totals = nil
 	w.stale = true
+	w.measure()
 }
 
 func (w *widgetFold) reading(window Window) WidgetReading {
@@ -198,6 +234,9 @@ func (w *widgetFold) reading(window Window) WidgetReading {
 	if w.lacks(window) {
 		w.last = w.last.lacking()
 	}
+	if w.merged || w.cutsGroups() {
+		w.last = w.last.merged()
+	}
 	w.stale = false
 	return w.last
 }
@@ -211,7 +250,7 @@ func (w *widgetFold) number(window Window) Number {
 		return w.formula.number(func(i int) Number { return w.refs[i].number(window) })
 	}
 	if window.Len() == 1 {
-		return w.read(w.steps[window.From][""], window.Step)
+		return w.read(w.steps[window.From].cell(""), window.Step)
 	}
 	return w.read(w.total(window)[""], window.To-window.From)
 }
@@ -226,7 +265,7 @@ func (w *widgetFold) points(window Window, group string) []Point {
 	points := make([]Point, 0, window.Len())
 	for step := window.From; step < window.To; step += window.Step {
 		if w.widget.folds() {
-			points = append(points, Point{step, w.read(w.steps[step][group], window.Step)})
+			points = append(points, Point{step, w.read(w.steps[step].cell(group), window.Step)})
 		} else {
 			points = append(points, Point{step, w.number(Window{step, step + window.Step, window.Step})})
 		}
@@ -239,14 +278,12 @@ func (w *widgetFold) points(window Window, group string) []Point {
 func (w *widgetFold) total(window Window) groups {
 	total := w.totals[window]
 	if total == nil {
-		total = mergeSteps(func(yield func(groups) bool) {
-			for step := window.From; step < window.To && yield(w.steps[step]); step += window.Step {
-			}
-		})
+		total = w.mergeSteps(window)
 		if w.totals == nil {
 			w.totals = map[Window]groups{}
 		}
 		w.totals[window] = total
+		w.size += total.size()
 	}
 	if len(total) <= MaxGroups {
 		return total
@@ -256,7 +293,8 @@ func (w *widgetFold) total(window Window) groups {
 	return limited
 }
 
-// ranking gives the groups with the largest numbers; those without a number are last.
+// ranking returns the groups with the largest numbers; those without a number are last. Where
+// fewer may be shown than the widget asks for, the rest is summed as OtherGroup.
 func (w *widgetFold) ranking(window Window) Ranking {
 	total := w.total(window)
 	ranking := make(Ranking, 0, len(total))
@@ -272,7 +310,24 @@ func (w *widgetFold) ranking(window Window) Ranking {
 		}
 		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Group, b.Group))
 	})
-	return ranking[:min(len(ranking), w.widget.Groups())]
+	if len(ranking) <= w.shown || w.shown >= w.widget.Groups() {
+		return slices.Clone(ranking[:min(len(ranking), w.widget.Groups())])
+	}
+	other := &cell{}
+	shown := make(Ranking, 0, w.shown)
+	for _, g := range ranking {
+		if len(shown) < w.shown-1 && g.Group != OtherGroup {
+			shown = append(shown, g)
+		} else {
+			other.merge(total[g.Group])
+		}
+	}
+	return append(shown, GroupNumber{OtherGroup, w.read(other, window.To-window.From)})
+}
+
+// cutsGroups reports whether fewer groups are shown than the widget asks for and there are.
+func (w *widgetFold) cutsGroups() bool {
+	return w.grouped() && w.shown < w.widget.Groups() && len(w.groups) > w.shown
 }
 
 func (w *widgetFold) groupedSeries(window Window) GroupedSeries {
@@ -281,25 +336,43 @@ func (w *widgetFold) groupedSeries(window Window) GroupedSeries {
 	for _, g := range ranking {
 		points := w.points(window, g.Group)
 		if g.Group == OtherGroup {
-			points = w.otherPoints(window)
+			points = w.otherPoints(window, ranking)
 		}
 		series.Groups = append(series.Groups, GroupSeries{g.Group, points})
 	}
 	return series
 }
 
-// otherPoints gives the steps of the groups that total merged into OtherGroup.
-func (w *widgetFold) otherPoints(window Window) []Point {
-	kept := w.total(window)
+// otherPoints returns the steps of what OtherGroup stands for: the groups that total merged
+// into it and, where fewer groups may be shown than there are, those that are not shown.
+func (w *widgetFold) otherPoints(window Window, ranking Ranking) []Point {
+	apart := map[string]bool{}
+	if w.cutsGroups() {
+		for _, g := range ranking {
+			apart[g.Group] = true
+		}
+	} else {
+		for group := range w.total(window) {
+			apart[group] = true
+		}
+	}
+	delete(apart, OtherGroup)
 	points := make([]Point, 0, window.Len())
-	for step := window.From; step < window.To; step += window.Step {
+	for start := window.From; start < window.To; start += window.Step {
 		other := &cell{}
-		for group, c := range w.steps[step] {
-			if kept[group] == nil || group == OtherGroup {
-				other.merge(c)
+		if s := w.steps[start]; s != nil {
+			for name, packed := range s.packed.all() {
+				if !apart[string(name)] {
+					other.mergePacked(packed)
+				}
+			}
+			for name, c := range s.open {
+				if !apart[name] {
+					other.merge(c)
+				}
 			}
 		}
-		points = append(points, Point{step, w.read(other, window.Step)})
+		points = append(points, Point{start, w.read(other, window.Step)})
 	}
 	return points
 }

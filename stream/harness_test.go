@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +35,7 @@ type shelf struct {
 	states    map[store.ViewKey]store.ViewState
 	past      map[store.ViewKey][]store.ViewState // all that were ever kept
 	offset    time.Duration                       // of the clock on the wall
+	setBack   bool                                // the clock was
 
 	scans     int
 	failScans int // so many scans fail halfway
@@ -43,6 +46,16 @@ func newShelf() *shelf {
 	s := &shelf{states: map[store.ViewKey]store.ViewState{}, past: map[store.ViewKey][]store.ViewState{}}
 	s.define("a", "b", "c")
 	return s
+}
+
+// copy returns a shelf on which the same stands.
+func (s *shelf) copy() *shelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &shelf{
+		dashboard: s.dashboard, head: s.head, events: slices.Clone(s.events), states: maps.Clone(s.states),
+		past: map[store.ViewKey][]store.ViewState{}, offset: s.offset,
+	}
 }
 
 // wall is the clock on the wall, which somebody may set.
@@ -58,6 +71,7 @@ func (s *shelf) jump(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset += by
+	s.setBack = s.setBack || by < 0
 }
 
 // fail makes the next n scans and saves fail.
@@ -126,8 +140,7 @@ func (s *shelf) ScanEvents(_ context.Context, _ store.TenantID, scan store.Scan,
 
 func (s *shelf) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
 	return s.ScanEvents(ctx, tenant, store.Scan{From: time.Unix(fold.Window().From, 0), To: to}, func(e *store.Event) error {
-		fold.Add(e)
-		return nil
+		return fold.Add(e)
 	})
 }
 
@@ -137,7 +150,7 @@ func (s *shelf) ViewState(_ context.Context, _ store.TenantID, key store.ViewKey
 	return s.states[key], nil
 }
 
-func (s *shelf) SaveViewState(_ context.Context, _ store.TenantID, key store.ViewKey, state store.ViewState) error {
+func (s *shelf) SaveViewState(_ context.Context, _ store.TenantID, key store.ViewKey, _ store.ViewOwner, state store.ViewState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failSaves > 0 {
@@ -181,6 +194,9 @@ func viewOf(from string) store.View {
 	return store.View{Tenant: tenant, Dashboard: "d", Range: r}
 }
 
+// watcher opens a view to watch it.
+var watcher = Opener{Key: "ann", Watches: true}
+
 // client is a reader of streams and what it knows.
 type client struct {
 	t       *testing.T
@@ -204,6 +220,8 @@ type client struct {
 	raw      []byte // all that came of the open stream
 	read     int    // bytes of it that were understood, unpacked
 	news     bool   // the next update may say what it knows: it has to get everything
+	layout   string // of the page
+	ahead    bool   // the next update may say what it knows: a page told more than its id stands for
 
 	link *link
 	stop context.CancelCauseFunc
@@ -217,17 +235,18 @@ func newClient(t *testing.T, format Format, cadence store.Cadence) *client {
 // open opens a stream with the client's cursor.
 func (c *client) open(h *Hub) {
 	c.t.Helper()
-	pool, err := h.Open(context.Background(), viewOf(c.view))
+	pool, err := h.Open(context.Background(), viewOf(c.view), watcher)
 	for tries := 0; err != nil; tries++ { // it is told to come again, and does
 		if tries == 5 {
 			c.t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		pool, err = h.Open(context.Background(), viewOf(c.view))
+		pool, err = h.Open(context.Background(), viewOf(c.view), watcher)
 	}
 	c.raw, c.read, c.done = nil, 0, make(chan error, 1)
-	c.news = c.news || c.cursor == ""
+	c.news = c.news || c.cursor == "" || c.layout == "" && c.lostByDisk()
 	w := pool.Watch(c.format, c.packed, c.cadence, c.cursor)
+	w.OfLayout(c.layout)
 	over := func(why error) {
 		pool.Release()
 		c.done <- why
@@ -242,6 +261,26 @@ func (c *client) open(h *Hub) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	c.stop = stop
 	go func() { over(w.Run(ctx, c.write)) }()
+}
+
+// load reads the view as a page does, from which a stream goes on.
+func (c *client) load(h *Hub) {
+	pool, err := h.Open(context.Background(), viewOf(c.view), Opener{Key: "bob"})
+	if err != nil {
+		return // it shows an error, and the client knows what it knew
+	}
+	defer pool.Release()
+	current := pool.Current()
+	c.layout = current.Layout
+	clear(c.elements)
+	for i, w := range current.Snapshot.Widgets {
+		f, err := draw(current.Dashboard.Widgets[i], w, current.Snapshot.Window, false)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.elements["widget-"+string(w.Key)] = string(f.Whole)
+	}
+	c.cursor, c.news, c.ahead = current.Snapshot.ID.String(), false, current.Snapshot.ID != pool.current.Load().id()
 }
 
 func (c *client) slowness() time.Duration {
@@ -311,17 +350,48 @@ func (c *client) understand(drop int) {
 		c.events = append(c.events, e.name)
 		switch e.name {
 		case metricUpdate:
-			if !c.news && (len(e.id) < len(c.cursor) || (len(e.id) == len(c.cursor) && e.id <= c.cursor)) {
+			if !c.news && !c.lostByClock() && (len(e.id) < len(c.cursor) || (len(e.id) == len(c.cursor) && e.id <= c.cursor)) {
 				c.t.Errorf("id %s after %s", e.id, c.cursor)
 			}
 			c.updates = append(c.updates, e.data)
 			c.at = append(c.at, time.Now())
 			c.apply(e)
-			c.cursor, c.news = e.id, false
+			c.cursor, c.news, c.ahead = e.id, false, false
+		case reload:
+			c.news, c.layout = true, "" // a page would be loaded anew, and everything comes anyway
 		case heartbeat:
 			c.beats = append(c.beats, time.Now())
 		}
 	}
+}
+
+// lostByClock says that the client's cursor was never on disk, and the clock was set back: then
+// nothing is left that could tell which ids were given.
+func (c *client) lostByClock() bool {
+	if c.shelf == nil {
+		return false
+	}
+	c.shelf.mu.Lock()
+	defer c.shelf.mu.Unlock()
+	return c.shelf.setBack && !c.onDisk(c.cursor)
+}
+
+// lostByDisk says that the client's cursor was never on disk, because that failed. Another
+// process then takes the client for a new one, and widgets that are gone are not named; a page
+// is loaded anew, since its layout is another.
+func (c *client) lostByDisk() bool {
+	if c.shelf == nil {
+		return false
+	}
+	c.shelf.mu.Lock()
+	defer c.shelf.mu.Unlock()
+	return !c.onDisk(c.cursor)
+}
+
+// onDisk says whether an id was ever kept. The caller holds the shelf's lock.
+func (c *client) onDisk(id string) bool {
+	seq, _ := store.ParseSeq(id)
+	return slices.ContainsFunc(c.shelf.past[viewOf(c.view).Key()], func(s store.ViewState) bool { return trusts(s, seq) })
 }
 
 // plain gives all that came of the open stream, unpacked.
@@ -397,15 +467,24 @@ func (c *client) apply(e sse) {
 // knew complains that the client was told what it knew, but where that was not so
 // in between, or the dashboard was defined anew.
 func (c *client) knew(e sse, widget, data string) {
-	if c.news || c.shelf == nil {
+	if c.news || c.ahead || c.shelf == nil {
 		return
 	}
 	c.shelf.mu.Lock()
 	defer c.shelf.mu.Unlock()
 	from, _ := store.ParseSeq(c.cursor)
 	to, _ := store.ParseSeq(e.id)
+	past := c.shelf.past[viewOf(c.view).Key()]
+	if !c.onDisk(c.cursor) || !c.onDisk(e.id) {
+		return // the disk failed, so nobody can know what the id stands for, or how it came about
+	}
 	changes := map[store.Seq]bool{}
-	for _, state := range c.shelf.past[viewOf(c.view).Key()] {
+	for _, state := range past {
+		for _, r := range state.Loose {
+			if r.Last > from && r.First <= to {
+				return // what changed, and back, while nobody watched was not kept
+			}
+		}
 		w := state.Widgets[store.WidgetKey(widget)]
 		seq := w.ValueSeq
 		if c.format == HTML {

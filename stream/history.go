@@ -18,6 +18,20 @@ type widgetHistory struct {
 	partSeqs map[string]store.Seq // by id of the part
 }
 
+// bytes is about how many bytes the widget takes.
+func (w *widgetHistory) bytes() int {
+	n := 1<<10 + len(w.fragment.Whole) + len(w.fragment.Shell) + len(w.reading.JSON()) + len(w.reading.Picture())
+	for _, part := range w.fragment.Parts {
+		n += partBytes + len(part.HTML)
+	}
+	return n + w.reading.Numbers()*numberBytes
+}
+
+const (
+	partBytes   = 150 // of a part besides its HTML, with its place in partSeqs
+	numberBytes = 40  // of a number of a reading, with its group or moment
+)
+
 // stateAfter gives what is to be kept of the widget when it is published as
 // seq: the digests tell what changed.
 func (w *widgetHistory) stateAfter(was store.WidgetState, seq store.Seq) store.WidgetState {

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -44,10 +45,17 @@ type Hub struct {
 	poller    *wire.Poller
 	wall      func() time.Time // the clock people see, which may jump; tests make it
 	started   time.Time
+	builds    *builds
 
-	mu    sync.Mutex
-	pools map[poolKey]*Pool
-	heads map[store.TenantID]store.Head
+	mu      sync.Mutex
+	tenants map[store.TenantID]*tenantViews
+	memory  memory
+}
+
+// tenantViews is what a hub knows of a tenant. Hub.mu guards it.
+type tenantViews struct {
+	head  store.Head
+	pools map[store.ViewKey]*Pool
 }
 
 type poolKey struct {
@@ -67,9 +75,20 @@ func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log 
 		metrics:   metrics,
 		wall:      time.Now,
 		started:   time.Now(),
-		pools:     map[poolKey]*Pool{},
-		heads:     map[store.TenantID]store.Head{},
+		builds:    newBuilds(buildsAtOnce),
+		tenants:   map[store.TenantID]*tenantViews{},
+		memory:    newMemory(math.MaxInt),
 	}
+}
+
+// tenant returns what is known of a tenant. The caller holds h.mu.
+func (h *Hub) tenant(id store.TenantID) *tenantViews {
+	t := h.tenants[id]
+	if t == nil {
+		t = &tenantViews{pools: map[store.ViewKey]*Pool{}}
+		h.tenants[id] = t
+	}
+	return t
 }
 
 // stallTimeout is how long a reader may take nothing before its stream is closed.
@@ -106,10 +125,8 @@ func (h *Hub) Cycle() time.Duration { return h.cycle }
 // that answer then finds the event counted.
 func (h *Hub) Announce(tenant store.TenantID, seq store.EventSeq) {
 	h.mu.Lock()
-	head := h.heads[tenant]
-	h.mu.Unlock()
-	head.Events = seq
-	h.advance(map[store.TenantID]store.Head{tenant: head})
+	defer h.mu.Unlock()
+	h.advance(tenant, store.Head{Events: seq})
 }
 
 // Sync reads the heads of all tenants and announces what moved: the work of
@@ -119,31 +136,26 @@ func (h *Hub) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.advance(heads)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, head := range heads {
+		h.advance(id, head)
+	}
 	return nil
 }
 
-// advance takes newer heads and wakes the watched pools they concern. Heads
-// only grow, so what arrives late changes nothing.
-func (h *Hub) advance(heads map[store.TenantID]store.Head) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	moved := map[store.TenantID]bool{}
-	for tenant, head := range heads {
-		known := h.heads[tenant]
-		if head.Events <= known.Events && head.Dashboards <= known.Dashboards {
-			continue
-		}
-		known.Events = max(known.Events, head.Events)
-		known.Dashboards = max(known.Dashboards, head.Dashboards)
-		h.heads[tenant] = known
-		moved[tenant] = true
+// advance takes a newer head and wakes the pools of its tenant. Heads
+// only grow, so what arrives late changes nothing. The caller holds h.mu.
+func (h *Hub) advance(id store.TenantID, head store.Head) {
+	t := h.tenant(id)
+	if head.Events <= t.head.Events && head.Dashboards <= t.head.Dashboards {
+		return
 	}
-	for key, p := range h.pools {
-		if moved[key.tenant] {
-			p.news.CompareAndSwap(0, h.uptime())
-			p.wake()
-		}
+	t.head.Events = max(t.head.Events, head.Events)
+	t.head.Dashboards = max(t.head.Dashboards, head.Dashboards)
+	for _, p := range t.pools {
+		p.news.CompareAndSwap(0, h.uptime())
+		p.wake()
 	}
 }
 
@@ -151,51 +163,92 @@ func (h *Hub) advance(heads map[store.TenantID]store.Head) {
 // changes.
 func (h *Hub) uptime() int64 { return int64(time.Since(h.started)) }
 
-func (h *Hub) head(tenant store.TenantID) store.Head {
+func (h *Hub) head(id store.TenantID) store.Head {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.heads[tenant]
+	return h.tenant(id).head
 }
 
-// Open gives the pool of a view, up to date. The caller releases it when done.
-// Errors: store.ErrNotFound when the tenant has no such dashboard.
-func (h *Hub) Open(ctx context.Context, view store.View) (*Pool, error) {
-	key := poolKey{view.Tenant, view.Key()}
-	h.mu.Lock()
-	p := h.pools[key]
-	if p == nil {
-		p = newPool(h, view, key)
-		h.pools[key] = p
-		h.metrics.Pools.Inc()
+// Opener is the one for whom a view is opened.
+type Opener struct {
+	Key     QuotaKey     // of long refreshes, one a key is at work at a time
+	Admit   func() error // asked before a view is held that was not; may be nil
+	Watches bool         // a watcher follows: its cursors are to be known after a restart
+}
+
+// Open returns the pool of a view, up to date. The caller releases it when done.
+// Errors: store.ErrNotFound when the tenant has no such dashboard; a *Refusal when the
+// hub's memory has no room for the view; what Admit returns.
+func (h *Hub) Open(ctx context.Context, view store.View, by Opener) (*Pool, error) {
+	p, err := h.use(view, by)
+	if err != nil {
+		return nil, err
 	}
-	p.users++
-	h.mu.Unlock()
-	if err := p.Refresh(ctx); err != nil {
+	if err := p.Refresh(ctx, by.Key); err != nil {
 		p.Release()
 		return nil, err
+	}
+	if by.Watches {
+		p.begin(ctx, by.Key.owner())
 	}
 	return p, nil
 }
 
+// use returns the pool of a view and counts its new user.
+func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
+	key := poolKey{view.Tenant, view.Key()}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	pools := h.tenant(view.Tenant).pools
+	p := pools[key.view]
+	if p == nil {
+		if by.Admit != nil {
+			if err := by.Admit(); err != nil {
+				return nil, err
+			}
+		}
+		p = newPool(h, view, key)
+		pools[key.view] = p
+		h.metrics.Pools.Inc()
+	}
+	p.users++
+	h.memory.use(p)
+	return p, nil
+}
+
 // Release gives back what Open gave. A pool that nobody uses lingers for a
-// while and is then forgotten; the store still knows its ids.
+// while and is then forgotten, or sooner if its memory is needed; the store still knows its
+// ids if it was watched.
 func (p *Pool) Release() {
 	h := p.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p.users--
-	if p.users > 0 {
+	if p.users--; p.users > 0 {
 		return
 	}
-	p.idleSince = time.Now()
+	if p.current.Load() == nil {
+		h.forget(p) // it could not be read, so there is nothing to keep warm
+		return
+	}
+	idle := h.memory.rest(p)
 	time.AfterFunc(linger, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if p.users == 0 && time.Since(p.idleSince) >= linger && h.pools[p.key] == p {
-			delete(h.pools, p.key)
-			h.metrics.Pools.Dec()
+		if p.idle == idle {
+			h.forget(p)
 		}
 	})
+}
+
+// forget drops a pool that nobody uses. The caller holds h.mu.
+func (h *Hub) forget(p *Pool) {
+	pools := h.tenant(p.key.tenant).pools
+	if pools[p.key.view] != p {
+		return
+	}
+	delete(pools, p.key.view)
+	h.memory.drop(p)
+	h.metrics.Pools.Dec()
 }
 
 // Watching counts the open streams on a dashboard, over all its views.
@@ -203,8 +256,8 @@ func (h *Hub) Watching(tenant store.TenantID, dashboard store.DashboardID) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := 0
-	for key, p := range h.pools {
-		if key.tenant == tenant && p.view.Dashboard == dashboard {
+	for _, p := range h.tenant(tenant).pools {
+		if p.view.Dashboard == dashboard {
 			n += int(p.watching.Load())
 		}
 	}

@@ -27,7 +27,7 @@ func drawSteps(t *rapid.T, clients int) []step {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
 			what: rapid.SampledFrom([]string{
-				"events", "events", "events", "events", "cut", "cut", "open", "open", "restart", "slow", "redefine", "wait", "fail", "jump", "forget", "sweep",
+				"events", "events", "events", "events", "cut", "cut", "open", "open", "page", "page", "restart", "slow", "redefine", "wait", "fail", "jump", "forget", "sweep",
 			}).Draw(t, "what"),
 			client: rapid.IntRange(0, clients-1).Draw(t, "client"),
 			names:  rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, 4).Draw(t, "names"),
@@ -105,6 +105,10 @@ func (w *world) do(s step) {
 			c.open(w.hub)
 			w.open[s.client] = true
 		}
+	case "page":
+		if !w.open[s.client] && c.format == HTML {
+			c.load(w.hub)
+		}
 	case "restart":
 		w.stop()
 		w.shelf.record(s.names...) // by another process, meanwhile
@@ -181,9 +185,9 @@ func (w *world) rest() {
 }
 
 // check compares what each client knows with what one is told by a server that
-// just started.
+// just started on a copy of the shelf.
 func (w *world) check() {
-	server := world{t: w.t, shelf: w.shelf, cycle: w.cycle}
+	server := world{t: w.t, shelf: w.shelf.copy(), cycle: w.cycle}
 	server.start()
 	defer server.stop()
 	for _, c := range w.clients {

@@ -10,6 +10,8 @@ import (
 type Metrics struct {
 	Streams         prometheus.Gauge       // open now
 	Pools           prometheus.Gauge       // views held now
+	ViewBytes       prometheus.Gauge       // that views take
+	Evictions       prometheus.Counter     // views forgotten to make room for others
 	Refreshes       prometheus.Counter     // recomputations of views
 	Renders         prometheus.Counter     // widgets drawn
 	StoreCalls      prometheus.Counter     // reads and writes of the store for views
@@ -21,7 +23,7 @@ type Metrics struct {
 	Skipped         prometheus.Counter     // turns that a slow reader did not get
 	Stalled         prometheus.Counter     // streams closed because nobody read them
 	Resumes         *prometheus.CounterVec // by outcome: snapshot, delta, empty
-	Refusals        *prometheus.CounterVec // by reason: streams, connects, server
+	Refusals        *prometheus.CounterVec // by reason: streams, connects, views, server, memory
 	EventToFragment prometheus.Histogram
 }
 
@@ -40,6 +42,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return &Metrics{
 		Streams:      gauge("streams", "Streams open now."),
 		Pools:        gauge("pools", "Views held in memory now."),
+		ViewBytes:    gauge("view_memory_bytes", "Bytes that views take, of those that --view-memory allows."),
+		Evictions:    counter("view_evictions_total", "Views that nobody used, forgotten to make room for others."),
 		Refreshes:    counter("refreshes_total", "Recomputations of views."),
 		Renders:      counter("renders_total", "Widgets drawn."),
 		StoreCalls:   counter("store_calls_total", "Reads and writes of the store for views."),
@@ -51,7 +55,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Skipped:      counter("stream_skipped_total", "Times a reader was still busy with older bytes when there was something new."),
 		Stalled:      counter("stream_stalled_total", "Streams closed because their readers took nothing for too long."),
 		Resumes:      vec("stream_starts_total", "Streams begun, by what they began with: snapshot, delta or empty.", "outcome"),
-		Refusals:     vec("stream_refusals_total", "Streams refused, by reason: streams, connects or server.", "reason"),
+		Refusals:     vec("stream_refusals_total", "Streams and views refused, by reason: streams, connects, views, server or memory.", "reason"),
 		EventToFragment: make.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "pulseboard", Name: "event_to_fragment_seconds",
 			Help:    "Time from an event's commit until the update that shows it went to the writers. It holds the wait for the cadence.",

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"pulseboard/store"
-	"pulseboard/stream/chain"
 )
 
 // refreshTimeout bounds one refresh. It is generous: the first one of a long
@@ -23,21 +23,33 @@ type Pool struct {
 	view store.View
 	key  poolKey
 
-	users     int       // guarded by Hub.mu
-	idleSince time.Time // guarded by Hub.mu
-	watching  atomic.Int64
-	woken     chan struct{}             // one pending wake-up is enough: the refresh reads all there is
-	current   atomic.Pointer[rendition] // the newest; nil before the first refresh
-	read      atomic.Pointer[mark]      // what it is made of
-	news      atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
-	unsent    atomic.Int64              // the same of what is read and not sent yet
+	users    int           // guarded by Hub.mu
+	idle     *list.Element // in Hub.idle while nobody uses it; guarded by Hub.mu
+	bytes    int           // of the hub's memory; guarded by Hub.mu
+	watching atomic.Int64
+	woken    chan struct{}             // one pending wake-up is enough: the refresh reads all there is
+	current  atomic.Pointer[rendition] // the newest, as pages show it; nil before the first refresh
+	released atomic.Pointer[rendition] // the newest that watchers may get, see keep
+	read     atomic.Pointer[mark]      // what current is made of
+	news     atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
+	unsent   atomic.Int64              // the same of what is read and not sent yet
+	durable  atomic.Bool               // ids are kept on disk before watchers see them, because there are watchers
 
-	mu        sync.Mutex // held during a refresh
-	behind    bool       // what was read is not published yet, for something failed in between
+	flightMu sync.Mutex // held for moments
+	flight   *flight    // the refresh under way; nil without one
+
+	// What follows belongs to the refresh under way.
+	behind    bool // what was read is not published yet, because something failed in between
 	dashboard store.Dashboard
 	revision  store.Revision
 	fold      *store.Fold
 	folded    store.EventSeq // events up to here are in fold
+	loose     int64          // the epoch of ids given while nobody watched; 0: none yet
+
+	keeping   chan struct{}                   // holds one while ids are written to disk
+	kept      store.Seq                       // the newest id on disk; belongs to who is keeping
+	owner     atomic.Pointer[store.ViewOwner] // who watched first; nil before
+	keepAfter atomic.Int64                    // by Hub.uptime; not before, because the last try failed
 
 	lanesMu  sync.Mutex // held for moments
 	lanes    map[time.Duration]*lane
@@ -59,6 +71,7 @@ func newPool(h *Hub, view store.View, key poolKey) *Pool {
 		view:     view,
 		key:      key,
 		woken:    make(chan struct{}, 1),
+		keeping:  make(chan struct{}, 1),
 		lanes:    map[time.Duration]*lane{},
 		watchers: map[*Watcher]struct{}{},
 	}
@@ -68,12 +81,16 @@ func newPool(h *Hub, view store.View, key poolKey) *Pool {
 type Current struct {
 	Dashboard store.Dashboard
 	Snapshot  store.Snapshot
+	Layout    string // differs when the dashboard is defined in another way
 }
 
-// Current gives the state of the last refresh.
+// Current returns the state of the last refresh. Its id is one that a stream may go on from,
+// so it is older than the readings as long as theirs is not on disk.
 func (p *Pool) Current() Current {
 	r := p.current.Load()
-	return Current{r.dashboard, r.snapshot}
+	c := Current{r.dashboard, r.snapshot, r.state.Layout}
+	c.Snapshot.ID = p.released.Load().id()
+	return c
 }
 
 // wake makes the pool's loop look whether something is due; without watchers
@@ -92,31 +109,81 @@ func (p *Pool) stale(head store.Head, window store.Window) bool {
 	return read == nil || head.Events > read.head.Events || head.Dashboards > read.head.Dashboards || window != read.window
 }
 
+// flight is a refresh under way and how many wait for it.
+type flight struct {
+	waiting int           // guarded by Pool.flightMu
+	done    chan struct{} // closed when err is there
+	err     error
+	cancel  context.CancelFunc
+}
+
 // Refresh brings the view up to date: with the events that are announced, with
 // the dashboard's definition and with the clock. It costs next to nothing when
-// none of these moved, and those who come while one is under way are served by
-// one more together. A refresh goes on when its caller goes away, for others may
-// be waiting for it.
-func (p *Pool) Refresh(ctx context.Context) error {
+// none of these moved, and callers that come while a refresh is under way are served by
+// one more together. by is whose turn a long refresh takes. A refresh goes on when its caller
+// goes away as long as others wait for it.
+func (p *Pool) Refresh(ctx context.Context, by QuotaKey) error {
 	head := p.hub.head(p.view.Tenant) // before waiting: what came since, nobody was promised
 	window, err := p.view.Range.Window(p.hub.wall())
 	if err != nil {
 		return err
 	}
-	if !p.stale(head, window) {
-		return nil
+	for p.stale(head, window) {
+		f := p.board(by)
+		select {
+		case <-f.done:
+			if f.err != nil {
+				return f.err
+			}
+		case <-ctx.Done():
+			p.alight(f)
+			return ctx.Err()
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
-	defer cancel()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.stale(head, window) {
-		return nil
+	return nil
+}
+
+// board waits for the refresh under way, or begins one.
+func (p *Pool) board(by QuotaKey) *flight {
+	p.flightMu.Lock()
+	defer p.flightMu.Unlock()
+	if p.flight != nil {
+		p.flight.waiting++
+		return p.flight
 	}
-	head = p.hub.head(p.view.Tenant)
+	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+	f := &flight{waiting: 1, done: make(chan struct{}), cancel: cancel}
+	p.flight = f
+	go func() {
+		defer cancel()
+		f.err = p.refresh(ctx, by)
+		p.flightMu.Lock()
+		p.flight = nil
+		p.flightMu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+// alight waits no more. A refresh that nobody waits for ends.
+func (p *Pool) alight(f *flight) {
+	p.flightMu.Lock()
+	defer p.flightMu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		f.cancel()
+	}
+}
+
+// refresh does the work of Refresh. One runs at a time.
+func (p *Pool) refresh(ctx context.Context, by QuotaKey) error {
+	head := p.hub.head(p.view.Tenant)
 	now := p.hub.wall()
-	if window, err = p.view.Range.Window(now); err != nil {
+	window, err := p.view.Range.Window(now)
+	if err != nil {
 		return err
+	}
+	if !p.stale(head, window) {
+		return nil
 	}
 	p.hub.metrics.Refreshes.Inc()
 	since := p.news.Swap(0)
@@ -128,7 +195,7 @@ func (p *Pool) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.foldNew(ctx, head.Events, window); err != nil {
+	if err := p.foldNew(ctx, head.Events, window, by); err != nil {
 		return err
 	}
 	if err := p.publish(ctx, now, redraw || redefined); err != nil {
@@ -139,6 +206,7 @@ func (p *Pool) Refresh(ctx context.Context) error {
 		p.unsent.CompareAndSwap(0, since)
 	}
 	p.read.Store(&mark{store.Head{Events: max(head.Events, p.folded), Dashboards: p.revision}, window})
+	p.keepSoon(ctx)
 	p.wake()
 	return nil
 }
@@ -165,7 +233,7 @@ func (p *Pool) define(ctx context.Context, revision store.Revision) (redefined b
 
 // foldNew folds in what the fold lacks: the events since the last time or, when
 // there is no fold that could slide to the window, all events of the window.
-func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Window) error {
+func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Window, by QuotaKey) error {
 	if p.fold != nil && !p.fold.Slide(window) {
 		p.fold = nil
 	}
@@ -182,24 +250,49 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	var folded store.EventSeq
 	var err error
 	if fold == nil {
+		leave, err := p.hub.builds.enter(ctx, p.view.Tenant, by)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		fold = store.NewFold(p.dashboard, p.view, window)
+		fold.Limit(p.hub.viewLimit(), p.meter)
 		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
+		if err != nil {
+			return p.foldError(err)
+		}
 	} else {
 		scan.From = time.Unix(fold.From(), 0)
 		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
-			fold.Add(e)
-			return nil
+			return fold.Add(e)
 		})
-	}
-	if err != nil {
-		return fmt.Errorf("read events of %s: %w", p.view.Key(), err)
+		if err != nil {
+			return p.foldError(err)
+		}
 	}
 	p.fold, p.folded = fold, max(folded, p.folded)
 	return nil
 }
 
+// foldError gives back the memory of a fold that could not be completed.
+func (p *Pool) foldError(err error) error {
+	_ = p.hub.hold(p, p.pictureBytes()) // holding less is never refused
+	return fmt.Errorf("read events of %s: %w", p.key.view, err)
+}
+
+// meter lets the pool's fold grow as far as the hub's memory goes.
+func (p *Pool) meter(bytes int) error { return p.hub.hold(p, bytes+p.pictureBytes()) }
+
+// pictureBytes is what the pool takes besides its fold.
+func (p *Pool) pictureBytes() int {
+	if r := p.current.Load(); r != nil {
+		return poolBytes + r.bytes
+	}
+	return poolBytes
+}
+
 // publish compares the fold's readings with those published, and if anything
-// changed gives it an id, keeps that on disk, and makes it the current rendition.
+// changed gives it an id and makes it the current rendition.
 // With redraw it draws every widget, not only those with another reading: what a
 // window or a definition changed shows in the picture alone.
 func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
@@ -207,9 +300,10 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 	if was == nil {
 		state, err := p.hub.source.ViewState(ctx, p.view.Tenant, p.key.view)
 		if err != nil {
-			return fmt.Errorf("load ids of %s: %w", p.view.Key(), err)
+			return fmt.Errorf("load ids of %s: %w", p.key.view, err)
 		}
 		was = &rendition{state: state}
+		p.kept = state.Last // nobody keeps what was never published
 	}
 	next := store.Snapshot{ID: was.state.Last, At: now, Window: p.fold.Window(), Widgets: p.fold.Readings()}
 	delta := was.snapshot.Diff(next)
@@ -220,27 +314,20 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 	if err != nil {
 		return err
 	}
-	state, changed, err := p.nextState(was.state, now, next, drawn)
+	durable := p.durable.Load()
+	state, changed, err := p.nextState(was.state, now, next, drawn, durable)
 	if err != nil {
 		return err
 	}
 	if changed {
-		if err := p.hub.source.SaveViewState(ctx, p.view.Tenant, p.key.view, state); err != nil {
-			return fmt.Errorf("keep ids of %s: %w", p.view.Key(), err)
+		next.ID = state.Last
+		r := newRendition(p.dashboard, next, state, followed(was.widgets, drawn, state), p.hub.metrics)
+		p.current.Store(r)
+		if !durable {
+			p.released.Store(r)
 		}
 	}
-	if changed || p.current.Load() == nil {
-		next.ID = state.Last
-		p.current.Store(&rendition{
-			dashboard: p.dashboard,
-			snapshot:  next,
-			state:     state,
-			widgets:   followed(was.widgets, drawn, state),
-			metrics:   p.hub.metrics,
-			frames:    map[frameKey]*chain.Frame{},
-		})
-	}
-	return nil
+	return p.hub.hold(p, p.fold.Size()+p.pictureBytes())
 }
 
 // drawChanged draws the widgets of a delta.
@@ -261,16 +348,31 @@ func (p *Pool) drawChanged(delta store.Delta, window store.Window) (map[store.Wi
 	return drawn, nil
 }
 
-// nextState gives what has to be known durably when the drawn widgets are
-// published, and whether that is more than what was known before.
-func (p *Pool) nextState(known store.ViewState, now time.Time, next store.Snapshot, drawn map[store.WidgetKey]*widgetHistory) (store.ViewState, bool, error) {
-	seq, epoch, err := nextSeq(known, now)
-	if err != nil {
-		return store.ViewState{}, false, err
+// nextState returns what has to be known durably when the drawn widgets are
+// published, and whether that is more than what was known before. What a pool publishes first
+// has an id of its own, because pages may have got later ones than are on disk. Ids that are not durable
+// are loose: after a restart nobody knows what they stood for, unless a watcher came
+// meanwhile and they were kept after all.
+func (p *Pool) nextState(known store.ViewState, now time.Time, next store.Snapshot, drawn map[store.WidgetKey]*widgetHistory, durable bool) (store.ViewState, bool, error) {
+	epoch := known.Epoch
+	var err error
+	if known.First == 0 {
+		if epoch, err = drawEpoch(p.loose); err != nil {
+			return store.ViewState{}, false, err
+		}
+	}
+	if p.loose == 0 || p.loose == epoch {
+		if p.loose, err = drawEpoch(epoch); err != nil {
+			return store.ViewState{}, false, err
+		}
+	}
+	seq := nextSeq(known.Last, p.loose, now)
+	if durable {
+		seq = nextSeq(known.Last, epoch, now)
 	}
 	state := known
 	state.Widgets = make(map[store.WidgetKey]store.WidgetState, len(known.Widgets))
-	changed := false
+	changed := p.current.Load() == nil
 	if layout := layoutDigest(p.dashboard); layout != state.Layout {
 		state.Layout, state.LayoutSeq, changed = layout, seq, true
 	}
@@ -299,6 +401,9 @@ func (p *Pool) nextState(known store.ViewState, now time.Time, next store.Snapsh
 		state.First, state.Epoch = seq, epoch
 	}
 	state.Last = seq
+	if !durable {
+		state.Loose = loosen(state.Loose, seq, p.loose)
+	}
 	return state, true, nil
 }
 

@@ -34,8 +34,24 @@ type rendition struct {
 	widgets   map[store.WidgetKey]*widgetHistory
 	metrics   *Metrics
 
+	bytes int // that it takes, with the frames it remembers
+
 	mu     sync.Mutex
 	frames map[frameKey]*chain.Frame
+	spare  int // bytes of frames that may still be remembered
+}
+
+// newRendition makes a rendition. What it takes is counted by what was drawn, three times:
+// for the widgets, for the frames of snapshots, and for other frames, packed ones too.
+func newRendition(d store.Dashboard, s store.Snapshot, state store.ViewState, widgets map[store.WidgetKey]*widgetHistory, metrics *Metrics) *rendition {
+	drawn := 0
+	for _, w := range widgets {
+		drawn += w.bytes()
+	}
+	return &rendition{
+		dashboard: d, snapshot: s, state: state, widgets: widgets, metrics: metrics,
+		bytes: 3 * drawn, frames: map[frameKey]*chain.Frame{}, spare: drawn,
+	}
 }
 
 type frameKey struct {
@@ -60,10 +76,29 @@ func (r *rendition) frame(from store.Seq, format Format) *chain.Frame {
 			f = chain.NewFrame(b)
 			r.metrics.Frames.Inc()
 		}
-		r.frames[key] = f
+		r.remember(key, f)
 	}
 	return f
 }
+
+// remember keeps a frame for whoever asks for it next, as far as there is room: readers may
+// come with any cursor. The caller holds r.mu.
+func (r *rendition) remember(key frameKey, f *chain.Frame) {
+	size := frameBytes
+	if f != nil {
+		size += len(f.Plain)
+	}
+	if key.from != 0 {
+		if r.spare < size {
+			return
+		}
+		r.spare -= size
+	}
+	r.frames[key] = f
+}
+
+// frameBytes is what a frame takes besides its bytes.
+const frameBytes = 512
 
 func (r *rendition) encode(from store.Seq, format Format) []byte {
 	var b, data []byte

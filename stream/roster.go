@@ -2,28 +2,44 @@ package stream
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"pulseboard/store"
 )
 
-// Viewer names who is counted: a user, the subject of a token, an address.
-type Viewer string
+// QuotaKey names what limits are counted for: a user, the subject of a token, an address.
+type QuotaKey string
 
-// Limits bound the streams of one viewer.
+// owner returns the name under which what is kept of views is counted.
+func (k QuotaKey) owner() store.ViewOwner {
+	sum := sha256.Sum256([]byte(k))
+	return store.ViewOwner(base64.RawURLEncoding.EncodeToString(sum[:9]))
+}
+
+// Limits bound what is open for one key.
 type Limits struct {
 	Streams           int // open at once
 	ConnectsPerMinute int // begun within any minute
+	ViewsPerMinute    int // opened that nobody had open: other ranges, other variables
 }
 
-// Times gives limits n times as wide, for viewers that stand for many people.
-func (l Limits) Times(n int) Limits { return Limits{l.Streams * n, l.ConnectsPerMinute * n} }
+// Times returns limits of streams n times as wide, for keys that stand for many people. They
+// look at the same views.
+func (l Limits) Times(n int) Limits {
+	return Limits{l.Streams * n, l.ConnectsPerMinute * n, l.ViewsPerMinute}
+}
 
-// Refusal is why a stream was not let in.
+// Refusal is why a stream or a view was not let in.
 type Refusal struct {
-	Reason     string // "streams", "connects" or "server"
+	Reason     string // "streams", "connects", "views", "server" or "memory"
 	Limit      int
 	RetryAfter time.Duration
 }
@@ -32,6 +48,10 @@ func (r *Refusal) Error() string {
 	switch r.Reason {
 	case "connects":
 		return fmt.Sprintf("more than %d streams opened within a minute: wait and try again", r.Limit)
+	case "views":
+		return fmt.Sprintf("more than %d ranges or filters looked at within a minute: wait and try again", r.Limit)
+	case "memory":
+		return fmt.Sprintf("there is no room for another view in the %d MiB of --view-memory: look at a shorter range, or try again", r.Limit)
 	case "server":
 		return fmt.Sprintf("the server has %d streams open, and no room for more: try again", r.Limit)
 	}
@@ -44,7 +64,7 @@ const retryWhenFull = 5 * time.Second
 
 // Entry is one open stream as the roster knows it.
 type Entry struct {
-	Viewer  Viewer
+	Key     QuotaKey
 	Screen  string // random name of one screen; empty when the client gave none
 	Session string // the session it was opened with; empty for tokens
 	User    int64  // the user it was opened by; 0 for tokens
@@ -60,27 +80,55 @@ type Place struct {
 	left   bool
 }
 
-// Roster lists the open streams, bounds how many a viewer may have, and ends
+// Roster lists the open streams, bounds how many a key may have, and ends
 // them. Its methods may be called by any number of goroutines.
 type Roster struct {
 	limits   Limits
 	capacity int
 
 	mu       sync.Mutex
-	viewers  map[Viewer]*viewer
+	quotas   map[QuotaKey]*quota
 	draining bool
 	empty    chan struct{} // closed when draining and the last stream is gone
 	open     int
 }
 
-type viewer struct {
+// quota is what one key has used of its limits.
+type quota struct {
 	places   map[*Place]struct{}
 	connects []time.Time // of the last minute, oldest first
+	views    *rate.Limiter
+}
+
+// quota returns what a key has used. The caller holds r.mu.
+func (r *Roster) quota(key QuotaKey) *quota {
+	q := r.quotas[key]
+	if q == nil {
+		q = &quota{places: map[*Place]struct{}{}, views: rate.NewLimiter(rate.Limit(float64(r.limits.ViewsPerMinute)/60), r.limits.ViewsPerMinute)}
+		r.quotas[key] = q
+	}
+	return q
+}
+
+// AdmitView counts a view that is opened for these keys and that nobody had open, or returns a
+// *Refusal.
+func (r *Roster) AdmitView(keys ...QuotaKey) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		limiter := r.quota(key).views
+		if reservation := limiter.Reserve(); !reservation.OK() || reservation.Delay() > 0 {
+			wait := reservation.Delay()
+			reservation.Cancel()
+			return &Refusal{"views", limiter.Burst(), wait}
+		}
+	}
+	return nil
 }
 
 // NewRoster makes an empty roster for at most capacity streams.
 func NewRoster(limits Limits, capacity int) *Roster {
-	return &Roster{limits: limits, capacity: capacity, viewers: map[Viewer]*viewer{}, empty: make(chan struct{})}
+	return &Roster{limits: limits, capacity: capacity, quotas: map[QuotaKey]*quota{}, empty: make(chan struct{})}
 }
 
 // Enter lets a stream in, or gives a *Refusal. Bind says how it is ended, Leave
@@ -93,11 +141,7 @@ func (r *Roster) Enter(e Entry, wider int) (*Place, error) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.viewers[e.Viewer]
-	if v == nil {
-		v = &viewer{places: map[*Place]struct{}{}}
-		r.viewers[e.Viewer] = v
-	}
+	v := r.quota(e.Key)
 	for len(v.connects) > 0 && now.Sub(v.connects[0]) >= time.Minute {
 		v.connects = v.connects[1:]
 	}
@@ -153,8 +197,8 @@ func (p *Place) finish(why error) {
 	}
 }
 
-func (v *viewer) screen(name string) *Place {
-	for p := range v.places {
+func (q *quota) screen(name string) *Place {
+	for p := range q.places {
 		if name != "" && p.Screen == name {
 			return p
 		}
@@ -169,7 +213,7 @@ func (r *Roster) remove(p *Place, why error) {
 	}
 	p.left = true
 	p.finish(why)
-	delete(r.viewers[p.Viewer].places, p)
+	delete(r.quotas[p.Key].places, p)
 	r.open--
 	if r.draining && r.open == 0 {
 		close(r.empty)
@@ -180,7 +224,7 @@ func (r *Roster) remove(p *Place, why error) {
 func (r *Roster) EndWhere(why Goodbye, match func(Entry) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, v := range r.viewers {
+	for _, v := range r.quotas {
 		for p := range v.places {
 			if match(p.Entry) {
 				p.finish(why) // the place is freed by the stream itself, once it said goodbye
@@ -194,7 +238,7 @@ func (r *Roster) Entries() []Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var entries []Entry
-	for _, v := range r.viewers {
+	for _, v := range r.quotas {
 		for p := range v.places {
 			entries = append(entries, p.Entry)
 		}
@@ -202,14 +246,14 @@ func (r *Roster) Entries() []Entry {
 	return entries
 }
 
-// Sweep forgets viewers that have no stream and opened none for a minute.
+// Sweep forgets keys that have no stream and opened nothing for a minute.
 func (r *Roster) Sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for name, v := range r.viewers {
-		quiet := len(v.connects) == 0 || time.Since(v.connects[len(v.connects)-1]) >= time.Minute
+	for name, v := range r.quotas {
+		quiet := v.views.Tokens() >= float64(v.views.Burst()) && (len(v.connects) == 0 || time.Since(v.connects[len(v.connects)-1]) >= time.Minute)
 		if len(v.places) == 0 && quiet {
-			delete(r.viewers, name)
+			delete(r.quotas, name)
 		}
 	}
 }
@@ -224,7 +268,7 @@ func (r *Roster) Drain(ctx context.Context) {
 			close(r.empty)
 		}
 	}
-	for _, v := range r.viewers {
+	for _, v := range r.quotas {
 		for p := range v.places {
 			p.finish(errDraining)
 		}

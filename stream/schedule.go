@@ -14,7 +14,7 @@ import (
 func (p *Pool) join(w *Watcher, interval time.Duration) {
 	p.lanesMu.Lock()
 	defer p.lanesMu.Unlock()
-	now, r := time.Now(), p.current.Load()
+	now, r := time.Now(), p.released.Load()
 	if len(p.watchers) == 0 {
 		ctx, cancel := context.WithCancel(context.Background())
 		p.stop = cancel
@@ -34,6 +34,7 @@ func (p *Pool) join(w *Watcher, interval time.Duration) {
 	w.lane, w.track = l, &l.tracks[w.format]
 	w.track.watchers++
 	p.watchers[w] = struct{}{}
+	p.durable.Store(true) // again, if the last watcher left since begin
 	p.watching.Add(1)
 	p.hub.metrics.Streams.Inc()
 }
@@ -61,6 +62,7 @@ func (p *Pool) leave(w *Watcher) {
 	p.hub.metrics.Streams.Dec()
 	if len(p.watchers) == 0 {
 		p.stop()
+		p.durable.Store(false)
 	}
 }
 
@@ -77,6 +79,7 @@ func (p *Pool) endAll(why Goodbye) {
 func (p *Pool) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.refreshIfDue(ctx)
+		p.keepSoon(ctx)
 		timer := time.NewTimer(p.advance())
 		select {
 		case <-ctx.Done():
@@ -94,7 +97,7 @@ func (p *Pool) refreshIfDue(ctx context.Context) {
 	if !p.isStale() || p.untilDue() > 0 {
 		return
 	}
-	err := p.Refresh(ctx)
+	err := p.Refresh(ctx, "")
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -128,7 +131,7 @@ func (p *Pool) untilDue() time.Duration {
 func (p *Pool) advance() time.Duration {
 	p.lanesMu.Lock()
 	defer p.lanesMu.Unlock()
-	now, r := time.Now(), p.current.Load()
+	now, r := time.Now(), p.released.Load()
 	var beat []byte
 	if !now.Before(p.nextBeat) {
 		beat = appendHeartbeat(nil, p.hub.wall())
@@ -138,7 +141,7 @@ func (p *Pool) advance() time.Duration {
 		}
 	}
 	stale := p.isStale()
-	wait := min(p.untilNextStep(), p.nextBeat.Sub(now))
+	wait := min(p.untilNextStep(), p.nextBeat.Sub(now), p.untilKept())
 	for _, l := range p.lanes {
 		var update *rendition
 		if l.lags(r) && !now.Before(l.due()) {

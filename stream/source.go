@@ -21,7 +21,9 @@ type Source interface {
 	// after.
 	FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error)
 	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
-	SaveViewState(context.Context, store.TenantID, store.ViewKey, store.ViewState) error
+	// SaveViewState keeps what is known of a view in place of what was. It returns
+	// store.ErrBusy if others hold the store for too long.
+	SaveViewState(context.Context, store.TenantID, store.ViewKey, store.ViewOwner, store.ViewState) error
 }
 
 // countedSource counts what is asked for views. Heads are of no view.
@@ -50,7 +52,7 @@ func (s countedSource) ViewState(ctx context.Context, tenant store.TenantID, key
 	return s.Source.ViewState(ctx, tenant, key)
 }
 
-func (s countedSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, state store.ViewState) error {
+func (s countedSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, owner store.ViewOwner, state store.ViewState) error {
 	s.calls.Inc()
-	return s.Source.SaveViewState(ctx, tenant, key, state)
+	return s.Source.SaveViewState(ctx, tenant, key, owner, state)
 }

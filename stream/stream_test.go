@@ -176,7 +176,7 @@ func TestAStrangeCursorGetsTheSnapshot(t *testing.T) {
 		for _, cursor := range []string{"", "x", "-5", "0", "007", "1", (known + 1).String(), (known + 1<<20).String(), (known ^ 1).String(), "99999999999999999999"} {
 			w := newClient(t, JSON, store.Live)
 			w.cursor = cursor
-			pool, err := h.Open(t.Context(), view())
+			pool, err := h.Open(t.Context(), view(), watcher)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,12 +194,19 @@ func TestIDsGrowWhateverTheClockDoes(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	var state store.ViewState
 	for _, at := range []time.Time{now, now, now.Add(-time.Hour), now.Add(24 * time.Hour), now, now.Add(time.Millisecond), time.Unix(0, 0)} {
-		seq, epoch, err := nextSeq(state, at)
-		if err != nil || seq <= state.Last || seq >= 1<<53 {
-			t.Fatalf("%d after %d (%v)", seq, state.Last, err)
+		if state.First == 0 {
+			epoch, err := drawEpoch(7)
+			if err != nil || epoch == 7 {
+				t.Fatalf("epoch %d (%v)", epoch, err)
+			}
+			state.Epoch = epoch
+		}
+		seq := nextSeq(state.Last, state.Epoch, at)
+		if seq <= state.Last || seq >= 1<<53 {
+			t.Fatalf("%d after %d", seq, state.Last)
 		}
 		if state.First == 0 {
-			state.First, state.Epoch = seq, epoch
+			state.First = seq
 		}
 		state.Last = seq
 		if !trusts(state, seq) || trusts(state, seq+1) || trusts(state, state.First-1) {
@@ -253,7 +260,7 @@ func TestADashboardThatIsRemovedSaysGoodbye(t *testing.T) {
 		if c.events[len(c.events)-1] != goodbye {
 			t.Errorf("%v", c.events)
 		}
-		if _, err := h.Open(t.Context(), view()); !errors.Is(err, store.ErrNotFound) {
+		if _, err := h.Open(t.Context(), view(), watcher); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("opening it again: %v", err)
 		}
 	})
@@ -297,7 +304,7 @@ func TestTheCauseOfAnEndIsTheLastEvent(t *testing.T) {
 func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := NewRoster(Limits{Streams: 2, ConnectsPerMinute: 4}, 5)
-		enter := func(screen string) (*Place, error) { return r.Enter(Entry{Viewer: "ann", Screen: screen}, 1) }
+		enter := func(screen string) (*Place, error) { return r.Enter(Entry{Key: "ann", Screen: screen}, 1) }
 		first, err := enter("one")
 		if err != nil {
 			t.Fatal(err)
@@ -311,7 +318,7 @@ func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 		if _, err = enter(""); !errors.As(err, &refusal) || refusal.Reason != "streams" || refusal.RetryAfter <= 0 {
 			t.Errorf("the third: %v", err)
 		}
-		if _, err = r.Enter(Entry{Viewer: "bob"}, 1); err != nil {
+		if _, err = r.Enter(Entry{Key: "bob"}, 1); err != nil {
 			t.Errorf("another viewer: %v", err)
 		}
 		if _, err = enter("one"); err != nil || cause != Replaced {
@@ -321,7 +328,7 @@ func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 		if _, err = enter(""); !errors.As(err, &refusal) {
 			t.Errorf("a place was freed twice: %v", err)
 		}
-		wide, err := r.Enter(Entry{Viewer: "ann"}, 2)
+		wide, err := r.Enter(Entry{Key: "ann"}, 2)
 		if err != nil {
 			t.Fatalf("with wider limits: %v", err)
 		}
@@ -334,11 +341,11 @@ func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 			t.Errorf("a minute later: %v", err)
 		}
 		for i := range 2 {
-			if _, err = r.Enter(Entry{Viewer: Viewer(fmt.Sprint(i))}, 1); err != nil {
+			if _, err = r.Enter(Entry{Key: QuotaKey(fmt.Sprint(i))}, 1); err != nil {
 				t.Errorf("while there is room: %v", err)
 			}
 		}
-		if _, err = r.Enter(Entry{Viewer: "full"}, 1); !errors.As(err, &refusal) || refusal.Reason != "server" || refusal.RetryAfter <= 0 {
+		if _, err = r.Enter(Entry{Key: "full"}, 1); !errors.As(err, &refusal) || refusal.Reason != "server" || refusal.RetryAfter <= 0 {
 			t.Errorf("when the server is full: %v", err)
 		}
 		r.Sweep()
@@ -346,7 +353,7 @@ func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 		defer cancel()
 		r.Drain(ended)
 		wide.Leave()
-		if _, err = r.Enter(Entry{Viewer: "eve"}, 1); !errors.As(err, &refusal) {
+		if _, err = r.Enter(Entry{Key: "eve"}, 1); !errors.As(err, &refusal) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -355,7 +362,7 @@ func TestTheRosterBoundsTheStreamsOfAViewer(t *testing.T) {
 func TestAStreamThatComesWhileDrainingEndsAtOnce(t *testing.T) {
 	r := NewRoster(Limits{Streams: 1, ConnectsPerMinute: 1}, 1)
 	r.Drain(t.Context())
-	late, err := r.Enter(Entry{Viewer: "eve"}, 1)
+	late, err := r.Enter(Entry{Key: "eve"}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

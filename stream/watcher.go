@@ -23,6 +23,7 @@ type Watcher struct {
 	packed bool // with gzip
 
 	cursor string
+	layout string // of the page that the cursor is from, if it is known
 	head   []byte // to write before the first event
 	begun  bool
 	state  store.Seq // what the reader has; 0: nothing
@@ -53,6 +54,10 @@ func (p *Pool) Watch(format Format, packed bool, cadence store.Cadence, cursor s
 	p.join(w, cadence.Interval(p.hub.cycle))
 	return w
 }
+
+// OfLayout says which layout the page has that the stream goes on from, see [Current]. Call it
+// before the stream begins.
+func (w *Watcher) OfLayout(layout string) { w.layout = layout }
 
 // Close takes the watcher out of its pool.
 func (w *Watcher) Close() { w.pool.leave(w) }
@@ -170,7 +175,7 @@ func (w *Watcher) begin() []byte {
 		b = append(b, chain.Header...)
 	}
 	t := w.track.turn.Load() // before the rendition, which so is as new as the turn
-	r := w.pool.current.Load()
+	r := w.pool.released.Load()
 	w.last, w.base = t.n, t.n
 	how := ResumeSnapshot
 	if w.state = r.resume(w.cursor); w.state != 0 {
@@ -180,6 +185,10 @@ func (w *Watcher) begin() []byte {
 	f := r.frame(w.state, w.format)
 	if f == nil {
 		how = ResumeEmpty
+	}
+	if w.state == 0 && w.format == HTML && w.layout != "" && w.layout != r.state.Layout {
+		// The page is of another definition, and its cursor does not say so.
+		b = append(b, w.encode(appendEvent(nil, reload, 0, []byte("{}")))...)
 	}
 	w.state = r.id()
 	w.pool.hub.metrics.Resumes.WithLabelValues(string(how)).Inc()

@@ -160,8 +160,7 @@ func titleOf(w store.Widget) string {
 	if w.Title != "" {
 		return w.Title
 	}
-	words := strings.NewReplacer("_", " ", "-", " ").Replace(string(w.Key))
-	return strings.ToUpper(words[:1]) + words[1:]
+	return store.Capitalized(strings.NewReplacer("_", " ", "-", " ").Replace(string(w.Key)))
 }
 
 // measureWords says what a widget measures, for the caption beside its title.

@@ -221,12 +221,12 @@ func (p BoardPage) hiddenQuery(except ...string) [][2]string {
 
 func initials(email string) string {
 	name, _, _ := strings.Cut(email, "@")
-	var letters []rune
+	letters, n := "", 0
 	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("._-+", r) }) {
-		letters = append(letters, []rune(word)[0])
+		if letters += store.FirstGrapheme(word); n == 1 {
+			break
+		}
+		n++
 	}
-	if len(letters) > 2 {
-		letters = letters[:2]
-	}
-	return strings.ToUpper(string(letters))
+	return strings.ToUpper(letters)
 }

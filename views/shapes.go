@@ -2,7 +2,8 @@ package views
 
 import (
 	"fmt"
-	"strings"
+
+	"pulseboard/store"
 )
 
 func viewBox(width, height int) string { return fmt.Sprintf("0 0 %d %d", width, height) }
@@ -32,12 +33,7 @@ func labelClass(l timeLabel) string {
 	return "label"
 }
 
-func titleCase(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
+func titleCase(s string) string { return store.Capitalized(s) }
 
 // icons are drawn in a box of 16, with lines of 1.5 and round ends.
 var icons = map[string]string{
@@ -52,6 +48,7 @@ var icons = map[string]string{
 	"retry":    "M13.2 6.4A5.5 5.5 0 1 0 13.5 8.6M13.4 2.9v3.6H9.8",
 	"off":      "M2 2l12 12M3.5 7a7 7 0 0 1 2.3-1.5M8.6 5a6.6 6.6 0 0 1 3.9 2M5.6 9.4A3.6 3.6 0 0 1 7.4 8.5M8 12.2v.1",
 	"screen":   "M2 3h12v8H2zM5.5 14h5",
+	"close":    "m4 4 8 8M12 4l-8 8",
 	"check":    "m3 8.5 3.2 3.2L13 4.8",
 	"pulse":    "M2 9h2.6l1.9-5 2.6 8 1.5-3.6h1.1",
 }

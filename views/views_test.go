@@ -2,17 +2,20 @@ package views
 
 import (
 	"bytes"
+	"context"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/a-h/templ"
+	"pgregory.net/rapid"
 
 	"pulseboard/store"
 )
 
-func markup(t *testing.T, c templ.Component) string {
+func markup(t testing.TB, c templ.Component) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := c.Render(t.Context(), &b); err != nil {
@@ -256,6 +259,33 @@ func TestARateNamesItsUnitOfTime(t *testing.T) {
 		w := store.Widget{Metric: store.Metric{Measure: store.Rate, Per: per}}
 		if got := strings.ReplaceAll(figureOf(w, store.Of(2), true).String(), "\u202f", " "); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A text in any script stays whole: no letter is cut in two on its way into a page.
+func TestPagesAreUTF8(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.OneOf(rapid.SampledFrom([]string{"ähnlich", "日本", "👩‍👩‍👧‍👦", "e\u0301", "🇩🇪"}), rapid.StringN(1, 5, -1))
+		w := widgets()["table"]
+		w.Def.Metric.By, w.Def.Title = word.Draw(t, "by"), ""
+		ranking := store.Ranking{{Group: word.Draw(t, "group"), Number: store.Of(1)}}
+		w.Reading = store.NewWidgetReading(w.Def.Key, ranking, nil)
+		page := BoardPage{Page: Page{Title: word.Draw(t, "title"), UserEmail: word.Draw(t, "email") + "." + word.Draw(t, "email") + "@example.com"}, Widgets: []Widget{w}}
+		var b bytes.Buffer
+		if err := Board(page).Render(context.Background(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if !utf8.Valid(b.Bytes()) {
+			t.Fatal("the page is no UTF-8")
+		}
+	})
+}
+
+func TestInitialsAreWholeLetters(t *testing.T) {
+	for email, want := range map[string]string{"ann.lee@example.com": "AL", "ann@example.com": "A", "a.b.c@example.com": "AB", "e\u0301va@example.com": "E\u0301", "@": ""} {
+		if got := initials(email); got != want {
+			t.Errorf("initials of %s are %q, want %q", email, got, want)
 		}
 	}
 }

@@ -1,15 +1,12 @@
 package views
 
 import (
-	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
-	"github.com/microcosm-cc/bluemonday"
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
 
 	"pulseboard/store"
 )
@@ -53,30 +50,29 @@ func (w Widget) Parts() []Part {
 	case store.Gauge:
 		return []Part{{w.part("dial"), dial(w)}}
 	case store.Line:
+		d := w.drawing()
 		return []Part{
-			{w.part("legend"), legend(w)}, {w.part("scale"), plotScale(w)}, {w.part("grid"), plotGrid(w)}, {w.part("lines"), plotLines(w)},
-			{w.part("now"), plotRunning(w)}, {w.part("times"), plotTimes(w)}, {w.part("summary"), plotSummary(w)},
+			{w.part("legend"), legend(w, d)}, {w.part("scale"), plotScale(w, d)}, {w.part("grid"), plotGrid(w, d)}, {w.part("lines"), plotLines(w, d)},
+			{w.part("now"), plotRunning(w, d)}, {w.part("times"), plotTimes(w)}, {w.part("summary"), plotSummary(w)},
 		}
 	}
 	var parts []Part
-	for i := range w.rows() {
-		switch id := w.rowPart(i); w.Def.Kind {
+	for _, r := range w.rows() {
+		switch w.Def.Kind {
 		case store.Bars:
-			parts = append(parts, Part{id, barRow(w, i)})
+			parts = append(parts, Part{r.ID, barRow(r)})
 		case store.Table:
-			parts = append(parts, Part{id + "-group", tableGroup(w, i)}, Part{id + "-bar", tableBar(w, i)}, Part{id + "-value", tableNumber(w, i)})
+			parts = append(parts, Part{r.ID + "-group", tableGroup(r)}, Part{r.ID + "-bar", tableBar(r)}, Part{r.ID + "-value", tableNumber(r)})
 		}
 	}
 	return parts
 }
 
-// rowPart is the id of a row of bars, and begins those of a row of a table.
-func (w Widget) rowPart(i int) string { return w.part(fmt.Sprint("row", i)) }
-
 // Shell differs when anything of the widget outside its parts does.
 func (w Widget) Shell() string {
 	state, crossed := w.state()
-	return fmt.Sprintf("%t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Partial, state, crossed, w.Window.Step, len(w.rows()), w.Def)
+	ranking, _ := w.Reading.Reading.(store.Ranking)
+	return fmt.Sprintf("%t %t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Merged, w.Reading.Partial, state, crossed, w.Window.Step, len(ranking), w.Def)
 }
 
 // empty says whether there is nothing to draw.
@@ -347,6 +343,7 @@ func (w Widget) summary() string {
 
 // row is one group of bars or of a table.
 type row struct {
+	ID    string // of a row of bars; the ids of a table's cells begin with it
 	Group string
 	Value string
 	Width string // of its bar
@@ -364,7 +361,7 @@ func (w Widget) rows() []row {
 	rows := make([]row, len(ranking))
 	for i, g := range ranking {
 		state, _ := w.Def.StateOf(g.Number)
-		rows[i] = row{Group: g.Group, Value: figureOf(w.Def, g.Number, false).String(), Width: "0%", State: state}
+		rows[i] = row{ID: w.part("row" + strconv.Itoa(i)), Group: g.Group, Value: figureOf(w.Def, g.Number, false).String(), Width: "0%", State: state}
 		if most > 0 && g.Valid && g.Value > 0 {
 			rows[i].Width = percent(max(0.004, g.Value/most))
 		}
@@ -374,8 +371,7 @@ func (w Widget) rows() []row {
 
 // groupHead is the head of a table's first column.
 func (w Widget) groupHead() string {
-	by := strings.ReplaceAll(w.Def.Metric.By, "_", " ")
-	return strings.ToUpper(by[:1]) + by[1:]
+	return store.Capitalized(strings.ReplaceAll(w.Def.Metric.By, "_", " "))
 }
 
 // gaugeArc is a stretch of a gauge's scale.
@@ -418,17 +414,4 @@ func (w Widget) gaugeArcs() []gaugeArc {
 		}
 	}
 	return arcs
-}
-
-// markdown draws the words of a text widget. Its author may be anyone who edits
-// dashboards, so what could do harm is taken out.
-func (w Widget) markdown() string {
-	var b bytes.Buffer
-	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(w.Def.Text), &b); err != nil {
-		return templ.EscapeString(w.Def.Text)
-	}
-	policy := bluemonday.UGCPolicy()
-	policy.RequireNoReferrerOnLinks(true)
-	policy.AddTargetBlankToFullyQualifiedLinks(true)
-	return policy.Sanitize(b.String())
 }

@@ -39,11 +39,16 @@ type demo struct {
 	st     *sqlite.Store
 	tenant store.Tenant
 	shop   *shop
+	own    *ownFigures
 }
 
 // prepareDemo makes the demo's tenant, user and dashboards where they are
-// missing, and a past for its shop.
-func prepareDemo(ctx context.Context, st *sqlite.Store, dir string) (*demo, error) {
+// missing, and a past for its shop. The server's own figures are read from the registry.
+func prepareDemo(ctx context.Context, st *sqlite.Store, dir string, registry *prometheus.Registry) (*demo, error) {
+	own, err := newOwnFigures(registry, theOwnFigures)
+	if err != nil {
+		return nil, err
+	}
 	tenant, err := st.Tenant(ctx, demoTenant)
 	if errors.Is(err, store.ErrNotFound) {
 		if tenant, err = st.CreateTenant(ctx, demoTenant, "Demo shop", true); err != nil {
@@ -69,7 +74,7 @@ func prepareDemo(ctx context.Context, st *sqlite.Store, dir string) (*demo, erro
 	if err := st.ApplyDashboards(ctx, tenant.ID, boards); err != nil {
 		return nil, err
 	}
-	d := &demo{st: st, tenant: tenant, shop: newShop()}
+	d := &demo{st: st, tenant: tenant, shop: newShop(), own: own}
 	return d, d.fillPast(ctx)
 }
 
@@ -127,10 +132,9 @@ func (d *demo) announce(out io.Writer, url string) {
 const ownFiguresEvery = 5 * time.Second
 
 // run keeps the shop open until ctx ends.
-func (d *demo) run(ctx context.Context, hub *stream.Hub, registry prometheus.Gatherer, log *slog.Logger) {
+func (d *demo) run(ctx context.Context, hub *stream.Hub, log *slog.Logger) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	own := ownFigures{registry: registry}
 	reported := time.Now()
 	for {
 		select {
@@ -145,7 +149,7 @@ func (d *demo) run(ctx context.Context, hub *stream.Hub, registry prometheus.Gat
 			}
 			if at.Sub(reported) >= ownFiguresEvery {
 				reported = at
-				events = append(events, own.event(at))
+				events = append(events, d.own.event(at, log))
 			}
 			recorded, err := d.st.Record(ctx, d.tenant.ID, events, at)
 			if err != nil {
@@ -157,40 +161,4 @@ func (d *demo) run(ctx context.Context, hub *stream.Hub, registry prometheus.Gat
 			hub.Announce(d.tenant.ID, recorded.Head)
 		}
 	}
-}
-
-// ownFigures turns the server's metrics into events.
-type ownFigures struct {
-	registry prometheus.Gatherer
-	before   map[string]float64
-}
-
-// event gives the server's figures now; counters as what they grew by.
-func (o *ownFigures) event(at time.Time) store.Event {
-	now := map[string]float64{}
-	families, err := o.registry.Gather()
-	if err != nil {
-		families = nil
-	}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			now[family.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	grown := func(name string) store.Value {
-		before, known := o.before[name]
-		if !known {
-			before = now[name]
-		}
-		return store.Num(now[name] - before)
-	}
-	event := store.Event{Name: "server", Time: at.UTC(), Properties: store.NewProperties([]store.Property{
-		{Key: "streams", Value: store.Num(now["pulseboard_streams"])},
-		{Key: "memory", Value: store.Num(now["process_resident_memory_bytes"])},
-		{Key: "frames", Value: grown("pulseboard_frames_total")},
-		{Key: "bytes", Value: grown("pulseboard_stream_sent_bytes_total")},
-		{Key: "events", Value: grown("pulseboard_events_total")},
-	})}
-	o.before = now
-	return event
 }

@@ -214,7 +214,7 @@ func increment(number string, by int) string {
 // metric gives the value of a metric without labels.
 func (s *site) metric(name string) string {
 	s.t.Helper()
-	response, err := http.Get(s.url + "/metrics")
+	response, err := (&http.Client{Transport: s.transport}).Get(s.url + "/metrics")
 	if err != nil {
 		s.t.Fatal(err)
 	}

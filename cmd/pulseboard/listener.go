@@ -11,14 +11,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// listen opens an address. Multipath TCP is off: on its sockets
+// listen opens the address that a flag names. Multipath TCP is off: on its sockets
 // TCP_USER_TIMEOUT, which ends readers that vanished, can't be set.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("can't listen on %s: %w; choose another address with --listen", address, errors.Unwrap(err))
+		return nil, fmt.Errorf("can't listen on %s: %w; choose another address with %s", address, errors.Unwrap(err), flag)
 	}
 	return listener, nil
 }

@@ -222,11 +222,18 @@ func (cmd *dashboardApplyCmd) Run(c *console, flags *cli) error {
 	return nil
 }
 
+// readFile reads a dashboard file, no further than tells that it is too large.
 func readFile(c *console, file string) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(c.in)
+	in := c.in
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer opened.Close()
+		in = opened
 	}
-	return os.ReadFile(file)
+	return io.ReadAll(io.LimitReader(in, boardfile.MaxSize+1)) // one more is too large
 }
 
 type dashboardExportCmd struct {

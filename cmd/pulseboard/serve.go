@@ -26,11 +26,14 @@ type serveCmd struct {
 	Heartbeat             time.Duration `help:"Time between two heartbeats of a stream." default:"30s" env:"PULSEBOARD_HEARTBEAT"`
 	MaxConnectionsPerUser int           `help:"Open streams of one user." default:"10" env:"PULSEBOARD_MAX_CONNECTIONS_PER_USER" placeholder:"N"`
 	MaxConnectsPerMinute  int           `help:"New streams of one user within a minute." default:"60" env:"PULSEBOARD_MAX_CONNECTS_PER_MINUTE" placeholder:"N"`
+	ViewMemory            byteSize      `help:"Memory for views, as 256MiB or 2GiB; a quarter of the machine's unless set." env:"PULSEBOARD_VIEW_MEMORY" placeholder:"SIZE"`
 	TLSCert               string        `name:"tls-cert" help:"Certificate file, for HTTPS with HTTP/2." env:"PULSEBOARD_TLS_CERT" placeholder:"FILE"`
 	TLSKey                string        `name:"tls-key" help:"Key file of the certificate." env:"PULSEBOARD_TLS_KEY" placeholder:"FILE"`
 	LogFormat             string        `help:"text or json." default:"text" env:"PULSEBOARD_LOG_FORMAT"`
 	LogLevel              string        `help:"debug, info, warn or error." default:"info" env:"PULSEBOARD_LOG_LEVEL"`
 	MetricsListen         string        `help:"Address to serve /metrics on instead of the public one." env:"PULSEBOARD_METRICS_LISTEN" placeholder:"ADDRESS"`
+
+	stallTimeout time.Duration // of streams; 0: the usual one. No flag: tests shorten it
 }
 
 // check finds what no server can run with.
@@ -44,6 +47,8 @@ func (cmd *serveCmd) check() error {
 		return fmt.Errorf("--max-connections-per-user %d: use 1 or more", cmd.MaxConnectionsPerUser)
 	case cmd.MaxConnectsPerMinute < 1:
 		return fmt.Errorf("--max-connects-per-minute %d: use 1 or more", cmd.MaxConnectsPerMinute)
+	case cmd.ViewMemory != 0 && cmd.ViewMemory < leastViewMemory:
+		return fmt.Errorf("--view-memory %s is too little: use %s or more", cmd.ViewMemory, leastViewMemory)
 	case (cmd.TLSCert == "") != (cmd.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key belong together: give both or neither")
 	}
@@ -84,7 +89,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 		return err
 	}
 	defer st.Close()
-	listener, err := listen(c.ctx, cmd.Listen)
+	listener, err := listen(c.ctx, cmd.Listen, "--listen")
 	if err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	}
 	var demo *demo
 	if cmd.Demo {
-		if demo, err = prepareDemo(c.ctx, st, flags.Data); err != nil {
+		if demo, err = prepareDemo(c.ctx, st, flags.Data, registry); err != nil {
 			return err
 		}
 	}
@@ -106,41 +111,55 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	defer stopWork()
 	background.Go(func() { server.Run(work) })
 	if demo != nil {
-		background.Go(func() { demo.run(work, server.Hub(), registry, log) })
+		background.Go(func() { demo.run(work, server.Hub(), log) })
 	}
-	if cmd.MetricsListen != "" {
-		metrics, err := listen(c.ctx, cmd.MetricsListen)
-		if err != nil {
-			return err
-		}
-		defer metrics.Close()
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", server.MetricsHandler())
-		go serveHTTP(&http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}, metrics, nil)
-		log.Info("metrics listening", "address", metrics.Addr().String())
+	metrics, err := cmd.listenForMetrics(c.ctx, log)
+	if err != nil {
+		return err
 	}
 	log.Info("listening", "address", listener.Addr().String(), "url", publicURL(listener.Addr(), certificate != nil))
 	if demo != nil {
 		demo.announce(c.out, publicURL(listener.Addr(), certificate != nil))
 	}
-	return serveUntil(c.ctx, server, listener, certificate, log)
+	serving, stop := context.WithCancelCause(c.ctx)
+	defer stop(nil)
+	if metrics != nil {
+		background.Go(func() {
+			if err := serveMetrics(serving, server, metrics, log); err != nil {
+				stop(err)
+			}
+		})
+	}
+	if err := serveUntil(serving, server, listener, certificate, log); err != nil || c.ctx.Err() != nil {
+		return err
+	}
+	return context.Cause(serving)
 }
+
+// viewsPerMinute is how many views one key may open that nobody had open. A person who looks
+// through ranges and filters opens a few; one that reads many by a program waits now and then.
+const viewsPerMinute = 600
 
 // server makes the HTTP side of the program.
 func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Logger) (*handlers.Server, *prometheus.Registry, error) {
+	views := cmd.viewMemory()
+	limitHeap(views, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := handlers.New(ctx, handlers.Config{
-		Store:     st,
-		Log:       log,
-		Registry:  registry,
-		Cycle:     cmd.Cycle,
-		Heartbeat: cmd.Heartbeat,
-		Capacity:  streamCapacity(),
-		Limits:    stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute},
-		TLS:       cmd.TLSCert != "",
-		Metrics:   cmd.MetricsListen == "",
-		Build:     build(),
+		Store:      st,
+		Log:        log,
+		Registry:   registry,
+		Cycle:      cmd.Cycle,
+		Heartbeat:  cmd.Heartbeat,
+		Capacity:   streamCapacity(),
+		Limits:     stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute, ViewsPerMinute: viewsPerMinute},
+		ViewMemory: int(views),
+		TLS:        cmd.TLSCert != "",
+		Metrics:    cmd.MetricsListen == "",
+		Build:      build(),
+
+		StallTimeout: cmd.stallTimeout,
 	})
 	return server, registry, err
 }
@@ -158,8 +177,12 @@ func (cmd *serveCmd) certificate() (*tls.Certificate, error) {
 
 const (
 	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 8 * time.Second
+	// readTimeout bounds bodies that no handler hears of, since net/http refuses their
+	// requests itself. For all others the handlers set deadlines. A request that is whole has
+	// none, so streams don't either.
+	readTimeout  = 15 * time.Second
+	idleTimeout  = 2 * time.Minute
+	drainTimeout = 8 * time.Second
 	// vanishedTimeout is how long written bytes may stay unacknowledged before a
 	// connection is given up. With a heartbeat every 30 s, a reader that vanished
 	// without a word has then lost its place within a minute.
@@ -171,8 +194,11 @@ func serveUntil(ctx context.Context, server *handlers.Server, listener net.Liste
 	web := &http.Server{
 		Handler:           server.Handler(),
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// net/http would wait for the body of "OPTIONS *".
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if err := setUserTimeout(conn, vanishedTimeout); err != nil {
 				log.Debug("no user timeout on a connection", "error", err)
@@ -204,6 +230,8 @@ func serveHTTP(server *http.Server, listener net.Listener, certificate *tls.Cert
 		return server.Serve(listener)
 	}
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12}
+	// The deadline of a stream can't end it while the connection below takes nothing.
+	server.HTTP2 = &http.HTTP2Config{WriteByteTimeout: vanishedTimeout}
 	return server.ServeTLS(listener, "", "")
 }
 

@@ -141,7 +141,8 @@ class LiveSource extends EventTarget {
     const decoder = new TextDecoder();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return { final: goodbye };
+      // What was removed, the dashboard or the user, the next answer says: 404 or 401.
+      if (done) return { final: goodbye === "removed" ? "" : goodbye };
       if (attempt.signal.aborted) return {};
       this.arm(attempt, this.silence);
       if (this.phase !== "live") {

@@ -9,6 +9,7 @@
   const announcer = document.getElementById("announcer");
   const pauseButton = document.querySelector("[data-action=pause]");
   const refreshForm = document.getElementById("refresh");
+  const notes = document.getElementById("notes");
   if (!board || !window.LiveSource || !window.htmx) return;
 
   const BANNER_DELAY = 2000;   // ms: a short hiccup is nobody's business
@@ -129,7 +130,7 @@
     if (pauseButton) {
       pauseButton.setAttribute("aria-pressed", String(paused));
       pauseButton.querySelector("[data-label]").textContent = paused ? "Resume" : "Pause";
-      pauseButton.disabled = past;
+      pauseButton.disabled = past || Boolean(reason); // what has ended can't be paused
     }
     clearTimeout(bannerTimer);
     if (state === "live" || state === "connecting") banner.hidden = true;
@@ -153,10 +154,10 @@
 
   function drawBanner(state) {
     const wait = Math.max(0, Math.ceil((next - Date.now()) / 1000));
-    const gone = state === "disconnected" && reason;
+    const end = state === "disconnected" && reason ? endOf(reason) : null;
     let words = "";
     if (state === "reconnecting") words = "Reconnecting… " + (next ? "next try in " + wait + " s" : "trying now");
-    else if (gone) words = goneWords();
+    else if (end) words = end.words;
     else if (state === "disconnected") words = "Disconnected. The server has not answered since " + clock(asOf) + ".";
     else if (past) words = "Paused. This range lies in the past, so it does not change.";
     else if (state === "paused" && board.dataset.refresh === "off") words = "Paused. Automatic refresh is off.";
@@ -169,15 +170,26 @@
         words.slice(strong ? strong[0].length : 0));
     }
     const retry = banner.querySelector("[data-action=retry]");
-    retry.hidden = !(state === "reconnecting" || state === "disconnected") || (embedded && Boolean(gone));
-    retry.querySelector("[data-label]").textContent = gone ? "Sign in" : state === "disconnected" ? "Retry now" : "Try now";
+    retry.hidden = !(state === "reconnecting" || state === "disconnected") || Boolean(end && !end.retry);
+    retry.querySelector("[data-label]").textContent = state === "disconnected" ? "Retry now" : "Try now";
+    const link = banner.querySelector("[data-banner=link]");
+    link.hidden = !(end && end.link);
+    if (end && end.link) { link.textContent = end.link; link.href = end.href; }
     banner.querySelector("[data-action=once]").hidden = state !== "paused" || past;
   }
 
-  function goneWords() {
-    if (embedded) return "Disconnected. This link no longer works. Ask the owner for a new one.";
-    if (reason === "removed") return "Disconnected. This dashboard or your account no longer exists.";
-    return "Signed out. Sign in again to go on.";
+  // What to say when the stream ended for good, and what a person can do about it.
+  function endOf(reason) {
+    if (reason === "removed") {
+      const words = "Disconnected. This dashboard no longer exists.";
+      return embedded ? { words } : { words, link: "All dashboards", href: "/dashboards" };
+    }
+    if (reason === "signed_out" || reason === "expired" || reason === "revoked") {
+      if (embedded) return { words: "Disconnected. This link no longer works. Ask the owner for a new one." };
+      const next = encodeURIComponent(location.pathname + location.search);
+      return { words: "Signed out. Sign in again to go on.", link: "Sign in", href: "/login?next=" + next };
+    }
+    return { words: "Disconnected. The server ended the updates.", retry: true };
   }
 
   function age(seconds) {
@@ -238,7 +250,8 @@
     const action = button && button.dataset.action;
     if (action === "pause") setPaused(!paused);
     else if (action === "once") { once = true; source.connect(); }
-    else if (action === "retry") retry();
+    else if (action === "retry") source.connect();
+    else if (action === "dismiss") button.closest(".note").remove();
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(e.target)) menu.open = false;
     }
@@ -251,14 +264,6 @@
       menu.querySelector("summary").focus();
     }
   });
-
-  function retry() {
-    if (reason === "signed_out" || reason === "expired") {
-      location.href = "/login?next=" + encodeURIComponent(location.pathname + location.search);
-    } else {
-      source.connect();
-    }
-  }
 
   function setPaused(to) {
     paused = to;
@@ -288,13 +293,21 @@
         headers: { Accept: "application/json" },
         body: new URLSearchParams({ refresh: choice }),
       });
-      if (!response.ok) throw new Error(response.status);
+      if (response.ok) { notes.replaceChildren(); return; }
+      choose(before);
+      note(response.status === 401 ? "Not saved. Sign in again and choose once more." : "Not saved. The server refused the choice.");
     } catch {
       choose(before);
-      announce("Not saved");
-      text("[data-status=age]", "not saved: the server did not take it");
+      note("Not saved. The server did not answer: choose once more.");
     }
   });
+
+  // Says that something went wrong, until it is read and dismissed or done after all.
+  function note(words) {
+    const shown = document.getElementById("note").content.cloneNode(true);
+    shown.querySelector("p").textContent = words;
+    notes.replaceChildren(shown);
+  }
 
   // Takes a pace over: the cursor stays, so nothing is drawn twice and nothing missed.
   function choose(refresh) {

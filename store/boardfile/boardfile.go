@@ -28,13 +28,20 @@ func (e *Error) Error() string {
 // Parse reads the dashboards of a file, one a YAML document. name is the file's,
 // for errors, which are of type *Error.
 func Parse(name string, data []byte) ([]store.Dashboard, error) {
-	documents, err := parseDocuments(data)
+	documents, err := splitDocuments(data)
 	if err != nil {
 		return nil, located(name, err)
 	}
 	var dashboards []store.Dashboard
 	seen := map[store.DashboardID]bool{}
-	for _, document := range documents {
+	for _, tokens := range documents {
+		document, err := parseDocument(tokens)
+		if err != nil {
+			return nil, located(name, err)
+		}
+		if document == nil {
+			continue
+		}
 		d, err := readDashboard(document)
 		if err == nil && seen[d.ID] {
 			err = document.child("id").errorf("dashboard %q stands in this file twice: ids are unique", d.ID)
@@ -44,6 +51,9 @@ func Parse(name string, data []byte) ([]store.Dashboard, error) {
 		}
 		seen[d.ID] = true
 		dashboards = append(dashboards, d)
+	}
+	if len(dashboards) == 0 {
+		return nil, located(name, errors.New("the file is empty: it should hold a dashboard, with an id and widgets"))
 	}
 	return dashboards, nil
 }

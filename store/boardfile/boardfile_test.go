@@ -89,7 +89,16 @@ func TestAnErrorNamesThePlaceAndWhatWouldBeRight(t *testing.T) {
 		strings.Repeat("? ", 300_000): "nests too deep",
 		"id: a\ntitle: \xff\n":        "f:2:1: the line is not valid UTF-8",
 		"id: a\nwidgets:\n  - {key: k, kind: stat, measure: count, thresholds: [{above: null, state: warning}]}": "above is missing",
-		strings.Repeat("x", MaxSize+1): "at most",
+		strings.Repeat("x", MaxSize+1):                 "f:1:1: the file is larger than 1048576 bytes",
+		strings.Repeat("- x\n", MaxSize/4) + "- x":     "f:262145:1: the file is larger than 1048576 bytes",
+		strings.Repeat("---\n# x\n", maxDocuments+1):   "f:2001:1: the file has more than 1000 documents",
+		strings.Repeat("x\n...\n", maxDocuments+1):     "f:2001:1: the file has more than 1000 documents",
+		"id: a\n---\nid: b\n...\nid: b\n":              `f:5:5: dashboard "b" stands in this file twice`,
+		"id: a\n---\n- \"x\n":                          "f:3:3: not valid YAML",
+		"%YAML 1.2\n---\nid: a\n":                      "f:1:1: directives are not used in dashboards",
+		"id: a\ntitle: %d\n":                           "f:2:8: a text that begins with % must stand in quotes",
+		strings.Repeat("- x\n", maxTokens/2) + "- x\n": "f:10001:1: the dashboard is too large",
+		"id: a\n" + strings.Repeat("x", 201) + ": 1\n": "f:2:1: the name of a field is longer than 200 bytes",
 	} {
 		_, err := Parse("f", []byte(text))
 		var e *Error
@@ -178,4 +187,16 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A dashboard may be larger as YAML than in the file that it came in.
+func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
+	words := `{"id":"a","widgets":[{"key":"k","kind":"text","text":"` + strings.Repeat("\u0085", MaxSize/3) + `"}]}`
+	dashboards, err := Parse("f", []byte(words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := YAML(dashboards[0]); err == nil || !strings.Contains(err.Error(), "1048576 are the most: shorten its texts") {
+		t.Errorf("%v", err)
+	}
 }

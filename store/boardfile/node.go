@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"pulseboard/store"
 )
 
 // nodeKind is what a node of a file holds.
@@ -41,42 +43,76 @@ type node struct {
 	keyNodes     []*node
 }
 
-// maxDepth bounds how deep a file may nest; dashboards nest four deep.
-const maxDepth = 32
+// Bounds of what a file may hold, beside its size. Dashboards nest four deep, and the
+// longest name of a field has ten letters. The parser takes memory with the square of
+// the indentation, and time with the square of the tokens of a document and with the
+// length of a name times the fields below it, so its input is bounded before it.
+const (
+	maxDepth     = 32
+	maxColumn    = 1_000
+	maxDocuments = 1_000
+	maxTokens    = 20_000 // of a document, without comments
+	maxKey       = 200    // bytes
+)
 
-// parseDocuments reads the documents of a file; empty ones are passed over.
-func parseDocuments(data []byte) ([]*node, error) {
+// splitDocuments gives the tokens of each document of a file.
+func splitDocuments(data []byte) ([]token.Tokens, error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("the file has %d bytes: at most %d are read", len(data), MaxSize)
+		return nil, tooLarge(data)
 	}
 	if err := checkUTF8(data); err != nil {
 		return nil, err
 	}
+	var documents []token.Tokens
 	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
-	if err := checkDepth(tokens); err != nil {
+	start := 0
+	for i, t := range tokens {
+		if t.Type == token.DocumentHeaderType && i > start {
+			documents, start = append(documents, tokens[start:i]), i
+		}
+		if i == start && len(documents) == maxDocuments {
+			return nil, errorAt(t, fmt.Sprintf("the file has more than %d documents: put the others into another file", maxDocuments))
+		}
+		switch {
+		case t.Type == token.DocumentEndType:
+			documents, start = append(documents, tokens[start:i+1]), i+1
+		case t.Type == token.DirectiveType && t.Position.Column > 1:
+			return nil, errorAt(t, "a text that begins with % must stand in quotes")
+		case t.Type == token.DirectiveType:
+			return nil, errorAt(t, "directives are not used in dashboards: leave this line out")
+		}
+	}
+	return append(documents, tokens[start:]), nil
+}
+
+// tooLarge names the line that a file goes over its size in.
+func tooLarge(data []byte) *Error {
+	return &Error{
+		Line:    1 + bytes.Count(data[:MaxSize], []byte("\n")),
+		Column:  1,
+		Message: fmt.Sprintf("the file is larger than %d bytes: put its dashboards into several files", MaxSize),
+	}
+}
+
+// parseDocument reads a document; nil when it is empty.
+func parseDocument(tokens token.Tokens) (*node, error) {
+	if err := checkTokens(tokens); err != nil {
 		return nil, err
 	}
 	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		return nil, syntaxError(err)
 	}
-	var documents []*node
 	for _, document := range file.Docs {
 		if document.Body == nil {
 			continue
 		}
 		n, err := convert(document.Body, 0)
-		if err != nil {
-			return nil, err
-		}
-		if n.kind != nullNode {
-			documents = append(documents, n)
+		if err != nil || n.kind != nullNode {
+			return n, err
 		}
 	}
-	if len(documents) == 0 {
-		return nil, errors.New("the file is empty: it should hold a dashboard, with an id and widgets")
-	}
-	return documents, nil
+	return nil, nil
 }
 
 func checkUTF8(data []byte) error {
@@ -88,31 +124,44 @@ func checkUTF8(data []byte) error {
 	return nil
 }
 
-// maxColumn bounds indentation: the parser takes memory with the square of it.
-const maxColumn = 1_000
-
-// checkDepth refuses what nests too deep before a parser that recurses sees it:
-// by brackets, by dashes and question marks in one line, or by indentation.
-func checkDepth(tokens token.Tokens) error {
-	line, dashes, open := 0, 0, 0
+// checkTokens refuses what is too much for a parser that recurses: what nests too
+// deep, by brackets, by dashes and question marks in one line, or by indentation; too
+// many tokens; and names too long.
+func checkTokens(tokens token.Tokens) error {
+	line, dashes, open, count := 0, 0, 0, 0
+	var last *token.Token
 	for _, t := range tokens {
 		first := t.Position.Line != line
 		if first {
 			line, dashes = t.Position.Line, 0
 		}
 		switch t.Type {
+		case token.CommentType:
+			continue
 		case token.SequenceStartType, token.MappingStartType:
 			open++
 		case token.SequenceEndType, token.MappingEndType:
 			open--
 		case token.SequenceEntryType, token.MappingKeyType:
 			dashes++
+		case token.MappingValueType:
+			if last != nil && len(last.Value) > maxKey {
+				return errorAt(last, fmt.Sprintf("the name of a field is longer than %d bytes", maxKey))
+			}
 		}
 		if open+dashes > maxDepth || (first && open == 0 && t.Position.Column > maxColumn) {
-			return &Error{Line: line, Column: t.Position.Column, Message: "this nests too deep"}
+			return errorAt(t, "this nests too deep")
+		}
+		last = t
+		if count++; count > maxTokens {
+			return errorAt(t, fmt.Sprintf("the dashboard is too large: it may have %d names, values and signs", maxTokens))
 		}
 	}
 	return nil
+}
+
+func errorAt(t *token.Token, message string) *Error {
+	return &Error{Line: t.Position.Line, Column: t.Position.Column, Message: message}
 }
 
 func syntaxError(err error) error {
@@ -124,9 +173,10 @@ func syntaxError(err error) error {
 	return fmt.Errorf("not valid YAML: %s", firstLine(err.Error()))
 }
 
+// firstLine gives the part of a library's message that an error repeats.
 func firstLine(s string) string {
 	first, _, _ := strings.Cut(s, "\n")
-	return first
+	return store.Cut(first, 200)
 }
 
 // convert makes a node of the parser's. What dashboards have no use for, such as
@@ -188,12 +238,13 @@ func (n *node) readNumber(from ast.Node) error {
 		n.number = v
 	}
 	if math.IsInf(n.number, 0) || math.IsNaN(n.number) {
-		return n.errorf("%s is no finite number", n.text)
+		return n.errorf("%s is no finite number", store.Cut(n.text, 40))
 	}
 	return nil
 }
 
 func (n *node) addFields(values []*ast.MappingValueNode, depth int) error {
+	seen := make(map[string]bool, len(values))
 	for _, field := range values {
 		key, err := convert(field.Key, depth+1)
 		if err != nil {
@@ -202,9 +253,10 @@ func (n *node) addFields(values []*ast.MappingValueNode, depth int) error {
 		if key.kind != textNode {
 			return key.errorf("the name of a field must be a text, not %s", kindNames[key.kind])
 		}
-		if n.child(key.text) != nil {
+		if seen[key.text] {
 			return key.errorf("%s stands here twice", key.text)
 		}
+		seen[key.text] = true
 		value, err := convert(field.Value, depth+1)
 		if err != nil {
 			return err

@@ -25,7 +25,8 @@ func (r *reader) fields(n *node, what string, known ...string) {
 	}
 	for i, key := range n.keys {
 		if !slices.Contains(known, key) {
-			r.fail(n.keyNodes[i].errorf("unknown field %q of %s: %s", key, what, suggest(key, known)))
+			r.fail(n.keyNodes[i].errorf("unknown field %s of %s: %s", store.Quote(key), what, suggest(key, known)))
+			return
 		}
 	}
 }
@@ -62,7 +63,7 @@ func (r *reader) word(n *node, name string, known []string) string {
 	}
 	text := r.text(n, name)
 	if !slices.Contains(known, text) {
-		r.fail(v.errorf("unknown %s %q: %s", name, text, suggest(text, known)))
+		r.fail(v.errorf("unknown %s %s: %s", name, store.Quote(text), suggest(text, known)))
 	}
 	return text
 }
@@ -141,6 +142,9 @@ func (r *reader) conditions(n *node, name string) []store.Condition {
 func suggest(word string, known []string) string {
 	best, distance := "", min(3, len(word)*2/5+1) // two letters in five may be wrong
 	for _, k := range known {
+		if max(len(word)-len(k), len(k)-len(word)) >= distance {
+			continue // it takes at least so many letters more, or fewer
+		}
 		if d := editDistance(strings.ToLower(word), k); d < distance {
 			best, distance = k, d
 		}

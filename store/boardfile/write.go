@@ -53,7 +53,8 @@ type (
 	}
 )
 
-// YAML writes a dashboard as Parse reads it: equal dashboards give equal text.
+// YAML writes a dashboard as Parse reads it: equal dashboards give equal text. One that is
+// too large for Parse is an error.
 func YAML(d store.Dashboard) ([]byte, error) {
 	file := fileDashboard{ID: text(d.ID), Title: text(d.Title), Range: text(d.Range)}
 	for _, v := range d.Variables {
@@ -76,6 +77,9 @@ func YAML(d store.Dashboard) ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(file, yaml.IndentSequence(true))
 	if err != nil {
 		return nil, fmt.Errorf("write dashboard %s: %w", d.ID, err)
+	}
+	if len(out) > MaxSize { // it could not be read again
+		return nil, fmt.Errorf("dashboard %s has %d bytes as a file, and %d are the most: shorten its texts", d.ID, len(out), MaxSize)
 	}
 	return out, nil
 }

@@ -41,21 +41,6 @@ func isPrintableASCII(s string) bool {
 	return true
 }
 
-// cut shortens a text to so many characters.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	n := 0
-	for i := range s {
-		if n == most {
-			return s[:i]
-		}
-		n++
-	}
-	return s
-}
-
 func checkKey(key string) (string, *fault) {
 	key, err := checkText("the key of a property", key, store.MaxPropertyKey)
 	if err == nil && key == "" {

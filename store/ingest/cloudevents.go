@@ -123,7 +123,7 @@ func (c *cloudEvent) attribute(name string, v store.Value) {
 func (c *cloudEvent) finish() *Draft {
 	switch {
 	case !strings.HasPrefix(c.version, "1."):
-		c.draft.Reject(codeAttribute, "specversion is %.40q: send CloudEvents 1.0.", c.version)
+		c.draft.Reject(codeAttribute, "specversion is %s: send CloudEvents 1.0.", store.Quote(c.version))
 	case c.id == "", c.source == "":
 		c.draft.Reject(codeAttribute, "id or source is missing: a CloudEvent has both.")
 	}

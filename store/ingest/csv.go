@@ -69,8 +69,6 @@ type csvReader struct {
 	roles   []role
 	files   int // whose beginning was read
 
-	row   []byte // the text of the one read last
-	first int    // the length of its first line
 	cells *bufio.Reader
 }
 
@@ -115,64 +113,122 @@ func (c *csvReader) next() (store.Event, []byte, error) {
 // readRow gives the cells of the next row that is not empty, and the line it begins at.
 // The error is a *LineError for one that can't be read.
 func (c *csvReader) readRow() (row []string, start int, err error) {
-	for {
-		start, err = c.readRowText()
-		if err != nil {
-			return nil, start, err
-		}
-		if len(bytes.TrimRight(c.row, "\r\n")) > 0 {
-			break
-		}
+	text, err := c.peekRow()
+	for err == nil && len(bytes.TrimRight(text, "\r\n")) == 0 {
+		c.take(text)
+		text, err = c.peekRow()
+	}
+	start = c.line + 1
+	if err != nil {
+		return nil, start, err
 	}
 	if c.cells == nil {
 		c.cells = bufio.NewReader(nil)
 	}
-	c.cells.Reset(bytes.NewReader(c.row))
+	c.cells.Reset(bytes.NewReader(text))
 	row, err = csv.NewReader(c.cells).Read()
 	var bad *csv.ParseError
 	if errors.As(err, &bad) {
-		c.pushBack(start)
+		c.take(firstLine(text))
 		return nil, start, &LineError{start, codeCSV, `the row is no CSV: a cell with " in it must stand in double quotes, with "" for each`}
 	}
+	c.take(text)
 	if err == nil && len(c.header) > 0 && len(row) != len(c.header) {
 		return nil, start, &LineError{start, codeCSV, fmt.Sprintf("the row has %d cells, but the header %d", len(row), len(c.header))}
 	}
 	return row, start, err
 }
 
-// readRowText reads the lines of a row, up to one where no quote is open.
-func (c *csvReader) readRowText() (start int, err error) {
-	c.row, c.first = c.row[:0], 0
-	start = c.line + 1
-	quotes := quoteState{}
-	for {
-		line, err := c.readLine()
-		unclosed := len(c.row) > 0 && errors.Is(err, io.EOF)
-		if tooLong := (*LineError)(nil); len(c.row) > 0 && errors.As(err, &tooLong) {
-			unclosed, line = true, []byte("\n") // it is lost, and passed over
-		}
-		if err != nil && !unclosed {
-			return start, err
-		}
-		c.row = append(c.row, line...)
-		if c.first == 0 {
-			c.first = len(c.row)
-		}
-		if quotes.pass(line); !quotes.open && !unclosed {
-			return start, nil
-		}
-		if unclosed || len(c.row) > maxLine {
-			c.pushBack(start)
-			return start, &LineError{start, codeCSV, "a quote that this row opens is not closed"}
-		}
+// peekRow gives the lines of the next row, up to one where no quote is open; they are
+// good until the next call. A quote too much costs the line it stands in: of a row that
+// never ends the first line is taken, and the others may be rows.
+func (c *csvReader) peekRow() ([]byte, error) {
+	l := &c.ahead
+	l.compact()
+	line, err := c.lineAhead(l.at)
+	if err != nil {
+		c.line = l.read
+		return nil, err
 	}
+	quotes := quoteState{}
+	if quotes.pass(line); !quotes.open {
+		return line, nil
+	}
+	first := len(line)
+	for end := max(l.at+first, l.unclosed); end-l.at <= maxLine; end = l.unclosed {
+		line, err := c.lineAhead(end)
+		if tooLong := (*LineError)(nil); errors.As(err, &tooLong) {
+			l.text = append(l.text, '\n') // it is lost, and passed over
+			break
+		} else if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		quotes := quoteState{open: true, inCell: true}
+		if quotes.pass(line); !quotes.open {
+			return l.text[l.at : end+len(line)], nil
+		}
+		l.unclosed = end + len(line)
+	}
+	start := c.line + 1
+	c.take(l.text[l.at : l.at+first])
+	return nil, &LineError{start, codeCSV, "a quote that this row opens is not closed"}
 }
 
-// pushBack makes the lines of a row be read once more, but for its first: a quote too
-// much costs the line it stands in.
-func (c *csvReader) pushBack(start int) {
-	c.pushed = append(slices.Clone(c.row[c.first:]), c.pushed...)
-	c.line = start
+// lineAhead gives the line that begins at a place of the text read ahead, which may be
+// its end. Its number is c.line only when it is taken.
+func (c *csvReader) lineAhead(at int) ([]byte, error) {
+	l := &c.ahead
+	if at == len(l.text) {
+		taken := c.line
+		c.line = l.read
+		line, err := c.readLine()
+		l.read, c.line = c.line, taken
+		if err != nil {
+			return nil, err
+		}
+		l.text = append(l.text, line...)
+	}
+	return firstLine(l.text[at:]), nil
+}
+
+// take passes over a text that was read ahead.
+func (c *csvReader) take(text []byte) {
+	c.ahead.at += len(text)
+	c.line += lines(text)
+}
+
+// firstLine gives a text's first line, with its end.
+func firstLine(text []byte) []byte { return text[:cmp.Or(bytes.IndexByte(text, '\n')+1, len(text))] }
+
+// lines counts lines; the last may lack its end.
+func lines(text []byte) int {
+	n := bytes.Count(text, []byte{'\n'})
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		n++
+	}
+	return n
+}
+
+// lookahead holds lines that were read before it is known where the row ends that they
+// belong to. Whether a line closes a quote that is open where it begins does not depend
+// on where it was opened. So each line is looked at once for all the rows that it might
+// have ended, and once as the first of a row.
+type lookahead struct {
+	text     []byte
+	at       int // where the next row begins
+	unclosed int // up to here no line that begins after at closes an open quote
+	read     int // the number of the line read last
+}
+
+// compact lets go of what was taken, when that is most of the text.
+func (l *lookahead) compact() {
+	if l.at > len(l.text)/2 || l.at == len(l.text) {
+		l.text = l.text[:copy(l.text, l.text[l.at:])]
+		l.unclosed = max(0, l.unclosed-l.at)
+		l.at = 0
+	}
 }
 
 // quoteState says whether a quote is open after some text of a row.
@@ -232,7 +288,7 @@ func (c *csvReader) begin(names []string) *HeaderError {
 		at := slices.Index(names, name)
 		switch {
 		case at < 0 && (field.asked != "" || field.role == roleEvent):
-			bad := headerErrorf("the header has no column %q for the %s: it has %.200s", name, field.of, strings.Join(names, ", "))
+			bad := headerErrorf("the header has no column %q for the %s: it has %s", name, field.of, store.Cut(strings.Join(names, ", "), 200))
 			bad.NoName = field.role == roleEvent
 			return bad
 		case at >= 0 && roles[at] != roleProperty:
@@ -292,7 +348,7 @@ func (c *csvReader) cellTime(text string) (time.Time, *fault) {
 	if format := c.columns.TimeFormat; format != "" {
 		at, err := timefmt.ParseInLocation(text, format, time.UTC)
 		if err != nil {
-			return time.Time{}, faultf(codeTime, "time %.40q is not of the form %q", text, format)
+			return time.Time{}, faultf(codeTime, "time %s is not of the form %q", store.Quote(text), format)
 		}
 		return checkTime(at, c.now())
 	}

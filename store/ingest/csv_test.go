@@ -1,14 +1,18 @@
 package ingest
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"pulseboard/store"
 )
@@ -196,4 +200,51 @@ func BenchmarkDecodeCSV(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "events/s")
+}
+
+// rowsSlowly splits CSV into rows as it is told in words: a row goes up to the first
+// line where no quote is open; if there is none, or the row is no CSV, its first line is
+// lost. It gives the rows with their lines, without cells for those lost.
+func rowsSlowly(text string) (rows []string) {
+	lines := strings.SplitAfter(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		if strings.Trim(lines[i], "\r\n") == "" {
+			continue
+		}
+		quotes, last := quoteState{}, i
+		for quotes.pass([]byte(lines[last])); quotes.open && last+1 < len(lines); {
+			last++
+			quotes.pass([]byte(lines[last]))
+		}
+		cells, err := csv.NewReader(strings.NewReader(strings.Join(lines[i:last+1], ""))).Read()
+		if quotes.open || err != nil {
+			rows = append(rows, fmt.Sprint(i+1, " lost"))
+			continue
+		}
+		rows = append(rows, fmt.Sprintf("%d %q", i+1, cells))
+		i = last
+	}
+	return rows
+}
+
+func TestRowsAreThoseOfTheSlowWay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{`"`, `""`, `"a"`, ",", "x", "\n", "\n", "\r\n", "x\",\"\n"})).Draw(t, "text"), "")
+		r := &csvReader{Reader: NewReader(strings.NewReader(text), CSV, Columns{}, time.Now)}
+		var rows []string
+		for {
+			cells, start, err := r.readRow()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if bad := (*LineError)(nil); errors.As(err, &bad) {
+				rows = append(rows, fmt.Sprint(bad.Line, " lost"))
+				continue
+			}
+			rows = append(rows, fmt.Sprintf("%d %q", start, cells))
+		}
+		if want := rowsSlowly(text); !slices.Equal(rows, want) {
+			t.Fatalf("%q:\n%q, want\n%q", text, rows, want)
+		}
+	})
 }

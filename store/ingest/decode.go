@@ -253,7 +253,7 @@ func epochTime(f float64, now time.Time) (time.Time, *fault) {
 func parseTime(text string, now time.Time) (time.Time, *fault) {
 	at, err := time.Parse(time.RFC3339Nano, upperTime(text))
 	if err != nil {
-		return time.Time{}, faultf(codeTime, "time %.40q is not understood: send RFC 3339 such as 2026-02-09T15:12:00Z, or epoch seconds or milliseconds.", text)
+		return time.Time{}, faultf(codeTime, "time %s is not understood: send RFC 3339 such as 2026-02-09T15:12:00Z, or epoch seconds or milliseconds.", store.Quote(text))
 	}
 	return checkTime(at, now)
 }

@@ -118,4 +118,4 @@ func (b *Batch) Take(index int, d *Draft) {
 }
 
 // Cut shortens a text to what a property may hold.
-func Cut(text string) string { return cut(text, store.MaxText) }
+func Cut(text string) string { return store.CutCharacters(text, store.MaxText) }

@@ -59,10 +59,10 @@ type Reader struct {
 	seen occurrences
 
 	lines  *bufio.Reader
-	pushed []byte // lines that are read once more before those of lines
-	line   int    // the number of the one read last
-	buffer []byte // its text
-	files  int    // that were continued with
+	line   int       // the number of the one read last
+	buffer []byte    // its text
+	files  int       // that were continued with
+	ahead  lookahead // of CSV, whose rows may have several lines
 }
 
 // NewReader makes a reader. columns are of CSV; now is the clock that tells what lies in
@@ -107,7 +107,7 @@ func (r *Reader) Next() (store.Event, error) {
 // header of CSV holds on, and may be repeated at the beginning.
 func (r *Reader) Continue(file io.Reader) {
 	r.lines.Reset(file)
-	r.line, r.pushed = 0, nil
+	r.line, r.ahead = 0, lookahead{}
 	r.files++
 }
 
@@ -144,14 +144,6 @@ const byteOrderMark = "\ufeff"
 // cuts short is not given.
 func (r *Reader) readLine() ([]byte, error) {
 	r.line++
-	if len(r.pushed) > 0 {
-		line := r.pushed
-		if end := bytes.IndexByte(line, '\n'); end >= 0 {
-			line = line[:end+1]
-		}
-		r.pushed = r.pushed[len(line):]
-		return line, nil
-	}
 	r.buffer = r.buffer[:0]
 	tooLong := false
 	for {

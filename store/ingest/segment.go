@@ -104,6 +104,6 @@ func (f *segmentFields) fill(draft *Draft) {
 		draft.setSome("group_id", f.group)
 		draft.setSome("previous_id", f.previous)
 	default:
-		draft.Reject(codeType, "type %.40q is not known: send track, page, screen, identify, group or alias.", f.kind)
+		draft.Reject(codeType, "type %s is not known: send track, page, screen, identify, group or alias.", store.Quote(f.kind))
 	}
 }

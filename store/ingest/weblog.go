@@ -39,7 +39,7 @@ func parseLogLine(line string, combined bool, now time.Time) (e store.Event, _ *
 	}
 	happened, err := time.Parse(logTime, at)
 	if err != nil {
-		return e, faultf(codeTime, "time %.40q is not understood: it should look like 17/May/2015:10:05:03 +0000", at)
+		return e, faultf(codeTime, "time %s is not understood: it should look like 17/May/2015:10:05:03 +0000", store.Quote(at))
 	}
 	when, late := checkTime(happened, now)
 	if late != nil {
@@ -75,7 +75,7 @@ func parseLogLine(line string, combined bool, now time.Time) (e store.Event, _ *
 	return store.Event{
 		Name:       "request",
 		Time:       when,
-		User:       clean(cut(address, store.MaxEventName)),
+		User:       clean(store.CutCharacters(address, store.MaxEventName)),
 		Properties: store.NewProperties(properties),
 	}, nil
 }
@@ -98,7 +98,7 @@ func appendLogText(properties []store.Property, key, text string) []store.Proper
 	if text == "-" || text == "" {
 		return properties
 	}
-	return append(properties, store.Property{Key: key, Value: store.Text(clean(cut(text, store.MaxText)))})
+	return append(properties, store.Property{Key: key, Value: store.Text(clean(store.CutCharacters(text, store.MaxText)))})
 }
 
 // cutLogQuoted takes a text in double quotes off the front. A backslash before a

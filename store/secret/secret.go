@@ -6,8 +6,10 @@
 package secret
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"unicode/utf8"
@@ -40,17 +42,66 @@ func HashPassword(password string) (string, error) {
 	return argon2id.CreateHash(password, parameters)
 }
 
-// VerifyPassword says whether a password is the one that was hashed.
-func VerifyPassword(password, hash string) bool {
-	if len(password) > 4*MaxPassword {
-		return false
-	}
-	hashing <- struct{}{}
-	defer func() { <-hashing }()
-	match, err := argon2id.ComparePasswordAndHash(password, hash)
-	return err == nil && match
+// TooLong reports whether a password has more than MaxPassword characters, so
+// that it is nobody's.
+func TooLong(password string) bool {
+	return len(password) > utf8.UTFMax*MaxPassword || utf8.RuneCountInString(password) > MaxPassword
 }
 
+// ErrBusy says that too many passwords wait to be checked already.
+var ErrBusy = errors.New("too many passwords wait to be checked")
+
+// A Line is where passwords wait to be checked. It has a bounded number of places,
+// so that a crowd that comes faster than passwords are hashed is told so. Lines take
+// turns, however long they are: a crowd in one does not hold up another.
+type Line struct {
+	places chan struct{}
+	front  chan struct{} // one of each line waits for its turn to be hashed
+}
+
+// NewLine makes a line of so many places, those being checked among them.
+func NewLine(places int) *Line {
+	return &Line{places: make(chan struct{}, places), front: make(chan struct{}, 1)}
+}
+
+// VerifyPassword reports whether a password is the one that was hashed. The error
+// is ErrBusy when the line is full, and that of ctx when it ends first; then
+// nothing was checked.
+func (l *Line) VerifyPassword(ctx context.Context, password, hash string) (bool, error) {
+	if TooLong(password) {
+		return false, nil
+	}
+	select {
+	case l.places <- struct{}{}:
+		defer func() { <-l.places }()
+	default:
+		return false, ErrBusy
+	}
+	if err := l.awaitTurn(ctx); err != nil {
+		return false, err
+	}
+	defer func() { <-hashing }()
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	return err == nil && match, nil
+}
+
+// awaitTurn takes one of the places in hashing.
+func (l *Line) awaitTurn(ctx context.Context) error {
+	select {
+	case l.front <- struct{}{}:
+		defer func() { <-l.front }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// dummyHash is of a password that nobody knows.
 var dummyHash = sync.OnceValue(func() string {
 	hash, err := HashPassword(rand.Text())
 	if err != nil {
@@ -61,7 +112,10 @@ var dummyHash = sync.OnceValue(func() string {
 
 // DummyVerify does the work of VerifyPassword for a user that does not exist, so
 // that the time of an answer does not tell who does.
-func DummyVerify(password string) { VerifyPassword(password, dummyHash()) }
+func (l *Line) DummyVerify(ctx context.Context, password string) error {
+	_, err := l.VerifyPassword(ctx, password, dummyHash())
+	return err
+}
 
 const (
 	keyPrefix  = "pb_" // lets people and scanners of leaked secrets know a key when they see one

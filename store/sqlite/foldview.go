@@ -29,8 +29,7 @@ func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store
 		}
 		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.From(), 0), To: to}
 		lost, err := scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
-			fold.Add(e)
-			return nil
+			return fold.Add(e)
 		})
 		s.damage.noteSegments(tenant, lost)
 		lackSegments(fold, restorer.rows, lost)

@@ -95,8 +95,12 @@ var storeReads = map[string]func(context.Context, *at) error{
 	"TenantByID":         func(ctx context.Context, a *at) error { _, err := a.s.TenantByID(ctx, a.tenant); return err },
 	"TenantByKey":        func(ctx context.Context, a *at) error { _, err := a.s.TenantByKey(ctx, a.key); return err },
 	"Tenants":            func(ctx context.Context, a *at) error { _, err := a.s.Tenants(ctx); return err },
-	"User":               func(ctx context.Context, a *at) error { _, err := a.s.User(ctx, a.user); return err },
-	"ViewState":          func(ctx context.Context, a *at) error { _, err := a.s.ViewState(ctx, a.tenant, "v"); return err },
+	"SignedInFrom": func(ctx context.Context, a *at) error {
+		_, err := a.s.SignedInFrom(ctx, "ann@example.com", []byte("n"), noon)
+		return err
+	},
+	"User":      func(ctx context.Context, a *at) error { _, err := a.s.User(ctx, a.user); return err },
+	"ViewState": func(ctx context.Context, a *at) error { _, err := a.s.ViewState(ctx, a.tenant, "v"); return err },
 	"EachEvent": func(ctx context.Context, a *at) error {
 		return a.s.EachEvent(ctx, a.tenant, store.Scan{}, func(*store.Event) error { return nil })
 	},
@@ -141,6 +145,9 @@ func orNotFound(err error) error {
 
 // storeWrites are the methods that write on behalf of a request.
 var storeWrites = map[string]func(context.Context, *at) error{
+	"RememberSignIn": func(ctx context.Context, a *at) error {
+		return a.s.RememberSignIn(ctx, a.user, []byte("n"), noon)
+	},
 	"ApplyDashboards": func(ctx context.Context, a *at) error {
 		return a.s.ApplyDashboards(ctx, a.tenant, []store.Dashboard{{ID: "e", Title: "E"}})
 	},
@@ -159,7 +166,7 @@ var storeWrites = map[string]func(context.Context, *at) error{
 		return err
 	},
 	"SaveViewState": func(ctx context.Context, a *at) error {
-		return a.s.SaveViewState(ctx, a.tenant, "v", store.ViewState{})
+		return a.s.SaveViewState(ctx, a.tenant, "v", "owner", store.ViewState{})
 	},
 	"ServerSecret": func(ctx context.Context, a *at) error { _, err := a.s.ServerSecret(ctx, "new"); return err },
 	"SetCadence":   func(ctx context.Context, a *at) error { return a.s.SetCadence(ctx, a.user, store.DefaultCadence) },
@@ -171,7 +178,7 @@ var storeWrites = map[string]func(context.Context, *at) error{
 }
 
 // storeBackground are the methods that nobody waits for, and those that are no calls.
-var storeBackground = []string{"Close", "DefineRollups", "FollowRollups", "Forget", "KeepRollups", "KeepTidy", "PruneCounters", "Shrink", "Writer"}
+var storeBackground = []string{"Close", "DefineRollups", "FollowRollups", "Forget", "KeepRollups", "KeepTidy", "PruneCounters", "PruneSignIns", "Shrink", "Writer"}
 
 // lockers hold a store as other programs do, until release.
 var lockers = map[string]func(*testing.T, *at) (release func()){

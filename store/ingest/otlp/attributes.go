@@ -2,9 +2,11 @@ package otlp
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"hash"
 	"math"
 	"slices"
 	"strconv"
@@ -20,27 +22,43 @@ import (
 // origin is who sends: a resource, and a scope within it.
 type origin struct {
 	properties []store.Property // of the resource
-	size       int              // bytes in properties
-	resource   []byte           // what tells the resource from others
-	scope      []byte
+	size       int              // bytes that an item repeats of it, and work
+	digest     hash.Cloner      // of what tells it from others
 }
 
+// propertyCost is what a property costs an item beside its bytes.
+const propertyCost = 32
+
 func newOrigin(from *resource.Resource) *origin {
-	o := &origin{resource: attributesKey(from.GetAttributes())}
+	o := (&origin{digest: sha256.New().(hash.Cloner)}).with(attributesKey(from.GetAttributes()))
 	for _, a := range from.GetAttributes() {
 		p := store.Property{Key: a.Key, Value: value(a.Value)}
 		o.properties = append(o.properties, p)
-		o.size += len(p.Key) + len(p.Value.String())
+		o.size += len(p.Key) + len(p.Value.String()) + propertyCost
 	}
 	return o
 }
 
 // in gives the origin within a scope.
 func (o *origin) in(scope *common.InstrumentationScope) *origin {
+	return o.with(joined([]byte(scope.GetName()), []byte(scope.GetVersion()), attributesKey(scope.GetAttributes())))
+}
+
+// with gives an origin that more parts tell from others. They are digested once for all
+// the items that have them in common: there may be many items, and the parts may be long.
+func (o *origin) with(parts ...[]byte) *origin {
 	within := *o
-	within.scope = joined([]byte(scope.GetName()), []byte(scope.GetVersion()), attributesKey(scope.GetAttributes()))
+	digest, err := o.digest.Clone()
+	if err != nil { // cannot happen: SHA-256 can be cloned
+		panic(err)
+	}
+	digest.Write(joined(parts...)) // never fails
+	within.digest = digest
 	return &within
 }
+
+// sum gives the digest of the parts that tell the origin from others.
+func (o *origin) sum() []byte { return o.digest.Sum(nil) }
 
 // setAttributes gives an event its attributes.
 func setAttributes(draft *ingest.Draft, attributes []*common.KeyValue) {

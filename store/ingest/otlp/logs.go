@@ -2,7 +2,6 @@ package otlp
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 
 	logs "go.opentelemetry.io/proto/otlp/logs/v1"
@@ -61,8 +60,7 @@ func (r *reader) log(draft *ingest.Draft, from *origin, record *logs.LogRecord, 
 // contentID makes an id of content, so that a request that is sent again holds
 // duplicates, and equal items of one request stay several.
 func (r *reader) contentID(from *origin, content []byte) string {
-	digest := sha256.Sum256(joined(from.resource, from.scope, content))
-	id := fmt.Sprintf("%x", digest[:16])
+	id := fmt.Sprintf("%x", from.with(content).sum()[:16])
 	r.seen[id]++
 	return fmt.Sprintf("%s-%d", id, r.seen[id])
 }

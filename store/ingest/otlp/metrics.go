@@ -1,7 +1,6 @@
 package otlp
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 
@@ -39,6 +38,8 @@ func (r *reader) metrics(resources []*metrics.ResourceMetrics) error {
 
 // metric reads the points of one metric.
 func (r *reader) metric(from *origin, metric *metrics.Metric) (err error) {
+	from = from.with([]byte(metric.Name), []byte(metric.Unit), fmt.Appendf(nil, "%T", metric.Data))
+	from.size += len(metric.Name)
 	const delta = metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
 	take := func(p point, of metrics.AggregationTemporality) {
 		if err == nil && p.flags&uint32(metrics.DataPointFlags_DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK) == 0 {
@@ -99,7 +100,7 @@ func (r *reader) point(from *origin, metric *metrics.Metric, p point, temporalit
 	}
 	setAttributes(draft, p.attributes)
 	draft.Name(metric.Name)
-	series := seriesOf(from, metric, p)
+	series := seriesOf(from, p)
 	if p.time != 0 {
 		r.setTime(draft, p.time)
 		draft.ID(fmt.Sprintf("%x@%d", series, p.time))
@@ -110,7 +111,7 @@ func (r *reader) point(from *origin, metric *metrics.Metric, p point, temporalit
 	case metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA:
 		setTotals(draft, p)
 	default:
-		draft.Reject("invalid_metric", "metric %.80q does not say its temporality: send delta or cumulative.", metric.Name)
+		draft.Reject("invalid_metric", "metric %s does not say its temporality: send delta or cumulative.", store.Quote(metric.Name))
 	}
 	r.end(draft)
 	return nil
@@ -129,12 +130,10 @@ func setTotals(draft *ingest.Draft, p point) {
 	}
 }
 
-// seriesOf names the series of a point since its start. Two processes that call
-// themselves the same have starts of their own, so neither's totals are taken for
+// seriesOf names the series of a point of a metric since its start. Two processes that
+// call themselves the same have starts of their own, so neither's totals are taken for
 // the other's.
-func seriesOf(from *origin, metric *metrics.Metric, p point) store.CounterSeries {
+func seriesOf(metric *origin, p point) store.CounterSeries {
 	start := binary.BigEndian.AppendUint64(nil, p.start)
-	kind := fmt.Appendf(nil, "%T", metric.Data)
-	digest := sha256.Sum256(joined(from.resource, from.scope, []byte(metric.Name), []byte(metric.Unit), kind, attributesKey(p.attributes), start))
-	return store.CounterSeries(digest[:16])
+	return store.CounterSeries(metric.with(attributesKey(p.attributes), start).sum()[:16])
 }

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// boardOf makes a board with one widget a metric.
+func boardOf(kind Kind, limit int, metrics ...Metric) Dashboard {
+	d := Dashboard{ID: "d"}
+	for i, m := range metrics {
+		d.Widgets = append(d.Widgets, Widget{Key: WidgetKey(fmt.Sprint("w", i)), Kind: kind, Metric: m, Limit: limit})
+	}
+	return d
+}
+
+func hourAt(now time.Time) (Range, Window) {
+	r, err := ParseRange("now-1h", "now")
+	if err != nil {
+		panic(err)
+	}
+	window, err := r.Window(now)
+	if err != nil {
+		panic(err)
+	}
+	return r, window
+}
+
+// pageview is event i of many, whose path and user are drawn from so many.
+func pageview(random *rand.Rand, paths, users int) *Event {
+	return &Event{
+		Time: epoch.Add(-time.Duration(random.IntN(3_500)) * time.Second), User: fmt.Sprint("user-", random.IntN(users)),
+		Properties: Properties{{"path", Text(fmt.Sprint("/shop/articles/", random.IntN(paths)))}, {"ms", Num(random.ExpFloat64() * 100)}},
+	}
+}
+
+func heapAlloc() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// What a fold says it takes is what the heap grew by, so that a budget of memory holds.
+func TestAFoldKnowsWhatItTakes(t *testing.T) {
+	r, window := hourAt(epoch)
+	for name, d := range map[string]Dashboard{
+		"counts by path":      boardOf(Bars, 10, Metric{Measure: Count, By: "path"}),
+		"percentiles by path": boardOf(Line, 10, Metric{Measure: P95, Property: "ms", By: "path"}),
+		"averages by path":    boardOf(Table, 10, Metric{Measure: Avg, Property: "ms", By: "path"}),
+		"users by path":       boardOf(Table, 10, Metric{Measure: Uniques, By: "path"}),
+		"users":               boardOf(Stat, 0, Metric{Measure: Uniques}),
+		"percentiles":         boardOf(Line, 0, Metric{Measure: P95, Property: "ms"}),
+	} {
+		for _, read := range []bool{false, true} {
+			random := rand.New(rand.NewPCG(1, 2))
+			before := heapAlloc()
+			fold := NewFold(d, View{Range: r}, window)
+			for range 50_000 {
+				_ = fold.Add(pageview(random, 5_000, 50_000)) // no meter that could refuse
+			}
+			if read {
+				for range 3 { // the second and third pack what was idle since
+					fold.widgets[0].stale = true
+					fold.Readings()
+				}
+			}
+			grown, says := heapAlloc()-before, fold.Size()
+			if ratio := float64(grown) / float64(says); ratio < 0.6 || ratio > 1.4 {
+				t.Errorf("%s, read %t: the heap grew by %d kB, the fold says %d kB (%.2f)", name, read, grown>>10, says>>10, ratio)
+			}
+			runtime.KeepAlive(fold)
+		}
+	}
+}
+
+// What is counted step by step is what counting anew gives.
+func TestAFoldCountsItsBytesRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, v := drawBoard(t)
+		now := epoch
+		window, err := v.Range.Window(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fold := drawPacking(t, NewFold(d, v, window))
+		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
+			for range rapid.IntRange(0, 12).Draw(t, "events") {
+				e := drawEvent(t)
+				_ = fold.Add(&e)
+			}
+			if rapid.Bool().Draw(t, "read") {
+				fold.Readings()
+			}
+			says := fold.Size()
+			for _, w := range fold.widgets {
+				w.measure()
+			}
+			// Slices have room to spare, which reading may take or leave.
+			if is := fold.Size(); says-is > is/20 || is-says > is/20 {
+				t.Fatalf("it says %d bytes, and counted anew %d", says, is)
+			}
+		}
+	})
+}
+
+// sumOf adds up the values of a ranking's JSON.
+func sumOf(t *testing.T, reading WidgetReading) (sum float64) {
+	t.Helper()
+	var groups []struct{ Value float64 }
+	if err := json.Unmarshal(reading.JSON(), &groups); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		sum += g.Value
+	}
+	return sum
+}
+
+func TestAFoldStaysBelowItsLimitAndLosesNothing(t *testing.T) {
+	r, window := hourAt(epoch)
+	const events, limit = 60_000, 3 << 20
+	d := boardOf(Bars, MaxLimit, Metric{Measure: Count, By: "path"}, Metric{Measure: Uniques, By: "path"}, Metric{Measure: Count, By: "user"})
+	fold := NewFold(d, View{Range: r}, window)
+	most := 0
+	fold.Limit(limit, func(bytes int) error {
+		most = max(most, bytes)
+		return nil
+	})
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range events {
+		e := pageview(random, 20_000, 100_000)
+		if i%10 == 0 {
+			e.Properties[0].Value = Text("/largest")
+		}
+		if err := fold.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if most > limit || most < limit/2 {
+		t.Errorf("its meter saw %d bytes at most; the limit is %d", most, limit)
+	}
+	readings := fold.Readings()
+	for i, w := range readings {
+		if !w.Merged {
+			t.Errorf("widget %d does not say that groups were merged", i)
+		}
+	}
+	ranking := readings[0].Reading.(Ranking)
+	if ranking[0].Group != OtherGroup || ranking[1].Group != "/largest" || ranking[1].Value != events/10 {
+		t.Errorf("it begins with %v", ranking[:2])
+	}
+	total := 0.0
+	for _, c := range fold.widgets[0].total(window) {
+		total += float64(c.count)
+	}
+	if total != events {
+		t.Errorf("%v of %d events are counted", total, events)
+	}
+}
+
+func TestAMeterThatRefusesEndsAFold(t *testing.T) {
+	r, window := hourAt(epoch)
+	full := errors.New("no room")
+	fold := NewFold(boardOf(Bars, 10, Metric{Measure: Count, By: "path"}), View{Range: r}, window)
+	fold.Limit(64<<20, func(bytes int) error {
+		if bytes > 2<<20 {
+			return full
+		}
+		return nil
+	})
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		if err := fold.Add(pageview(random, 50_000, 10)); err != nil {
+			if !errors.Is(err, full) || fold.Size() > 4<<20 {
+				t.Errorf("%v at %d bytes", err, fold.Size())
+			}
+			return
+		}
+	}
+	t.Error("it was never asked")
+}
+
+// A board may ask for more than anybody can look at. What it shows is bounded, and what is
+// not shown is summed.
+func TestWhatAViewShowsIsBounded(t *testing.T) {
+	r, window := hourAt(epoch)
+	var metrics []Metric
+	for range 100 {
+		metrics = append(metrics, Metric{Measure: Count, By: "path"})
+	}
+	d := boardOf(Line, MaxLimit, metrics...)
+	d.Widgets[0].Limit = 5 // asks for less than its share
+	fold := NewFold(d, View{Range: r}, window)
+	const paths = 1_200
+	for i := range paths {
+		_ = fold.Add(&Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: Properties{{"path", Text(fmt.Sprint("/", i))}}})
+	}
+	points := 0
+	for i, reading := range fold.Readings() {
+		groups := reading.Reading.(GroupedSeries).Groups
+		sum := 0.0
+		for _, g := range groups {
+			points += len(g.Points)
+			for _, p := range g.Points {
+				sum += p.Value
+			}
+		}
+		switch {
+		case i == 0 && (len(groups) != 5 || reading.Merged):
+			t.Errorf("a widget that asks for 5 groups shows %d", len(groups))
+		case i > 0 && (!reading.Merged || groups[len(groups)-1].Group != OtherGroup || sum != paths):
+			t.Fatalf("widget %d shows %d groups of %v events in all, merged %t", i, len(groups), sum, reading.Merged)
+		}
+	}
+	if points > shownPoints || points < shownPoints/2 {
+		t.Errorf("%d points are shown", points)
+	}
+	tables := boardOf(Table, MaxLimit, metrics...)
+	fold = NewFold(tables, View{Range: r}, window)
+	for i := range paths {
+		_ = fold.Add(&Event{Time: epoch, Properties: Properties{{"path", Text(fmt.Sprint("/", i))}}})
+	}
+	for _, reading := range fold.Readings() {
+		if n := len(reading.Reading.(Ranking)); n > shownPoints/shownRow/100 || sumOf(t, reading) != paths {
+			t.Fatalf("a table shows %d rows of %v events", n, sumOf(t, reading))
+		}
+	}
+}

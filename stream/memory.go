@@ -1,0 +1,121 @@
+package stream
+
+import (
+	"container/list"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+)
+
+// memory is the budget of bytes for views: what each pool holds is counted as it grows. When
+// there is no room, the pools go that nobody uses, the one that rested longest first; then
+// views that nobody watches are refused. Watched ones may grow beyond the budget, as far as
+// the limit of one view lets them, so that no stream breaks off. Hub.mu guards it.
+type memory struct {
+	limit int
+	used  int
+	idle  *list.List // of *Pool, the one that rests longest first
+	freed int        // bytes given up since the runtime was told
+}
+
+func newMemory(limit int) memory { return memory{limit: limit, idle: list.New()} }
+
+// poolBytes is what a pool takes besides its fold and its renditions.
+const poolBytes = 8 << 10
+
+const (
+	// viewShare is the part of the budget that one view may take.
+	viewShare = 4
+	// maxView bounds what one view may take in bytes, however large the budget.
+	maxView = 256 << 20
+)
+
+// Refusals for want of memory: when to try again.
+const retryWhenCrowded = 10 * time.Second
+
+// LimitMemory bounds the bytes that views take together. Call it before the first stream.
+func (h *Hub) LimitMemory(bytes int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.memory.limit = bytes
+}
+
+// viewLimit is the number of bytes past which the fold of one view merges groups.
+func (h *Hub) viewLimit() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return min(h.memory.limit/viewShare, maxView)
+}
+
+// hold notes that a pool takes so many bytes now. The error is a *Refusal when there is no
+// room and nobody watches the pool; then what was noted before stays.
+func (h *Hub) hold(p *Pool, bytes int) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	more := bytes - p.bytes
+	if h.tenant(p.key.tenant).pools[p.key.view] != p {
+		return nil // it was forgotten, and so is what it takes
+	}
+	if more > 0 && !h.makeRoom(more) && p.watching.Load() == 0 {
+		return &Refusal{Reason: "memory", Limit: h.memory.limit >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
+	}
+	h.memory.used += more
+	p.bytes = bytes
+	h.metrics.ViewBytes.Set(float64(h.memory.used))
+	return nil
+}
+
+// makeRoom forgets idle pools until there is room for more bytes, and reports whether there
+// is. The caller holds h.mu.
+func (h *Hub) makeRoom(more int) bool {
+	for h.memory.used+more > h.memory.limit {
+		first := h.memory.idle.Front()
+		if first == nil {
+			return false
+		}
+		h.forget(first.Value.(*Pool))
+		h.metrics.Evictions.Inc()
+	}
+	return true
+}
+
+// use takes a pool out of those that nobody uses.
+func (m *memory) use(p *Pool) {
+	if p.idle != nil {
+		m.idle.Remove(p.idle)
+		p.idle = nil
+	}
+}
+
+// rest puts a pool among those that nobody uses.
+func (m *memory) rest(p *Pool) *list.Element {
+	m.use(p)
+	p.idle = m.idle.PushBack(p)
+	return p.idle
+}
+
+// giveBack is how many bytes are given up until the runtime is made to return them to the
+// system, which it does by itself only after minutes.
+const giveBack = 32 << 20
+
+// drop gives up what a pool took.
+func (m *memory) drop(p *Pool) {
+	m.use(p)
+	m.used -= p.bytes
+	m.freed += p.bytes
+	p.bytes = 0
+	if m.freed >= giveBack {
+		m.freed = 0
+		go debug.FreeOSMemory()
+	}
+}
+
+// String says how full the memory is.
+func (m *memory) String() string {
+	if m.limit == math.MaxInt {
+		return fmt.Sprintf("%d MiB of views", m.used>>20)
+	}
+	return fmt.Sprintf("%d of %d MiB of views", m.used>>20, m.limit>>20)
+}

@@ -1,0 +1,483 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"pulseboard/store"
+)
+
+// reader opens a view to look at it once.
+var reader = Opener{Key: "bob"}
+
+// rangeOf is a view of an hour that began so many minutes ago.
+func rangeOf(minutes int) store.View {
+	from := time.Now().Add(-time.Duration(minutes) * time.Minute)
+	r, err := store.ParseRange(from.Format(time.RFC3339), from.Add(time.Hour).Format(time.RFC3339))
+	if err != nil {
+		panic(err)
+	}
+	return store.View{Tenant: tenant, Dashboard: "d", Range: r}
+}
+
+// crowded is a shelf with a board of many paths, a hub over it, and the bytes that one view takes.
+func crowded(t *testing.T) (*shelf, *Hub, int) {
+	s := newShelf()
+	s.dashboard.Widgets = []store.Widget{{Key: "paths", Kind: store.Table, Metric: store.Metric{Measure: store.Count, By: "path"}}}
+	for i := range 20_000 {
+		s.head.Events++
+		s.events = append(s.events, store.Event{Seq: s.head.Events, Name: "a", Time: s.wall().Add(-time.Duration(i%(90*60)) * time.Second),
+			Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint("/articles/", i%5_000))}}})
+	}
+	h := newHub(s, time.Second)
+	pool, err := h.Open(t.Context(), rangeOf(60), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.Release()
+	_, _, used := h.held()
+	return s, h, used
+}
+
+// held returns how many views are held, what they take, and what is counted.
+func (h *Hub) held() (pools, bytes, counted int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.tenant(tenant).pools {
+		bytes += p.bytes
+	}
+	return len(h.tenant(tenant).pools), bytes, h.memory.used
+}
+
+func (h *Hub) poolOf(view store.View) *Pool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tenant(tenant).pools[view.Key()]
+}
+
+// However many ranges somebody looks at, views take what they may and no more: those that
+// nobody uses go, the one that rested longest first.
+func TestViewsThatNobodyUsesMakeRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, h, one := crowded(t)
+		limit := 5 * one
+		h.LimitMemory(limit)
+		for i := range 40 {
+			pool, err := h.Open(t.Context(), rangeOf(61+i%20), reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if widgets := pool.Current().Snapshot.Widgets; len(widgets) != 1 {
+				t.Fatalf("range %d shows %d widgets", i, len(widgets))
+			}
+			pool.Release()
+			pools, bytes, counted := h.held()
+			if bytes != counted || bytes > limit || pools > 15 {
+				t.Fatalf("after %d ranges %d views hold %d bytes, %d are counted, %d allowed", i, pools, bytes, counted, limit)
+			}
+		}
+		if h.poolOf(rangeOf(61+39%20)) == nil {
+			t.Error("the view that was used last is not the one that stayed")
+		}
+		time.Sleep(2 * linger)
+		if pools, _, counted := h.held(); pools != 0 || counted != 0 {
+			t.Errorf("in the end %d views hold %d bytes", pools, counted)
+		}
+	})
+}
+
+// When those who watch have filled the memory, they stay, and others are told to come again.
+func TestWatchedViewsStayWhenThereIsNoRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s, h, one := crowded(t)
+		time.Sleep(2 * linger)
+		var open []*client
+		for i := range 3 {
+			c := newClient(t, JSON, store.Live)
+			c.view = fmt.Sprintf("now-%dm", 85+i)
+			c.open(h)
+			open = append(open, c)
+		}
+		before := 0
+		_, _, used := h.held()
+		h.LimitMemory(used + one/4)
+		for range 3 {
+			_, err := h.Open(t.Context(), viewOf("now-89m"), reader)
+			var refusal *Refusal
+			if !errors.As(err, &refusal) || refusal.Reason != "memory" || refusal.RetryAfter <= 0 {
+				t.Errorf("a view too many: %v", err)
+			}
+		}
+		if _, _, now := h.held(); now > used+poolBytes {
+			t.Errorf("what was refused holds %d bytes", now-used)
+		}
+		for _, c := range open {
+			before += len(c.got())
+		}
+		s.mu.Lock()
+		s.head.Events++
+		s.events = append(s.events, store.Event{Seq: s.head.Events, Name: "a", Time: s.wall(), Properties: store.Properties{{Key: "path", Value: store.Text("/articles/1")}}})
+		s.mu.Unlock()
+		h.Announce(tenant, s.head.Events)
+		time.Sleep(2 * time.Second)
+		after := 0
+		for _, c := range open {
+			if c.ended() {
+				t.Error("a stream broke off")
+			}
+			after += len(c.got())
+			c.cut()
+		}
+		if after < before+len(open) {
+			t.Errorf("%d streams got %d updates of an event", len(open), after-before)
+		}
+		time.Sleep(time.Second)
+		pool, err := h.Open(t.Context(), viewOf("now-89m"), reader)
+		if err != nil {
+			t.Errorf("after the others left: %v", err)
+		} else {
+			pool.Release()
+		}
+	})
+}
+
+func TestOnlyWatchedViewsLeaveARow(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newShelf()
+		h := newHub(s, time.Second)
+		for i := range 10 {
+			pool, err := h.Open(t.Context(), rangeOf(60+i), reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool.Release()
+		}
+		if len(s.states) != 0 {
+			t.Errorf("%d views that were looked at are on disk", len(s.states))
+		}
+		c := newClient(t, HTML, store.Live)
+		c.load(h)
+		cursor := c.cursor
+		c.open(h)
+		time.Sleep(time.Second)
+		c.cut()
+		if len(s.states) != 1 || len(c.updates) != 0 {
+			t.Errorf("of a page that is watched %d views are on disk, and it was told %d times what it showed", len(s.states), len(c.updates))
+		}
+		// After a restart the page's cursor is still known, though nothing changed since.
+		h = newHub(s, time.Second)
+		h.Announce(tenant, s.record("a"))
+		c.open(h)
+		time.Sleep(time.Second)
+		if c.cut(); len(c.updates) != 1 || c.cursor == cursor {
+			t.Errorf("after a restart it got %q", c.updates)
+		}
+	})
+}
+
+// slowSource is a source of which a part waits until its context ends, or until it is let go.
+type slowSource struct {
+	Source
+	mu      sync.Mutex
+	folding int           // reads from the beginning that are under way
+	most    int           // of them at once
+	fold    chan struct{} // closed to let reads go; nil: they do not wait
+	save    chan struct{} // the same of writes
+}
+
+func waitFor(ctx context.Context, let chan struct{}, err error) error {
+	if let == nil {
+		return nil
+	}
+	select {
+	case <-let:
+		return nil
+	case <-ctx.Done():
+		return err
+	}
+}
+
+func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+	s.mu.Lock()
+	s.folding++
+	s.most = max(s.most, s.folding)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.folding--
+		s.mu.Unlock()
+	}()
+	if err := waitFor(ctx, s.fold, ctx.Err()); err != nil || ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return s.Source.FoldView(ctx, tenant, fold, to)
+}
+
+func (s *slowSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, owner store.ViewOwner, state store.ViewState) error {
+	if err := waitFor(ctx, s.save, store.ErrBusy); err != nil {
+		return err
+	}
+	return s.Source.SaveViewState(ctx, tenant, key, owner, state)
+}
+
+// A page and a snapshot are shown while another program holds the store, also those of a view
+// that is watched.
+func TestReadingWaitsForNoWriter(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newShelf()
+		h := newHub(s, time.Second)
+		c := newClient(t, JSON, store.Live)
+		c.open(h)
+		slow := &slowSource{Source: h.source, save: make(chan struct{})}
+		h.source = slow
+		h.Announce(tenant, s.record("a"))
+		for i := range 5 {
+			began := time.Now()
+			view := view()
+			if i > 0 {
+				view = rangeOf(60 + i)
+			}
+			pool, err := h.Open(t.Context(), view, reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > keepWait {
+				t.Errorf("a page took %s", took)
+			}
+			if i == 0 {
+				if got := string(pool.Current().Snapshot.Widgets[0].JSON()); got != "1" {
+					t.Errorf("the page shows %s", got)
+				}
+			}
+			pool.Release()
+		}
+		other := newClient(t, JSON, store.Live) // begins all the same
+		other.view = "now-15m"
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // as the store gives up
+		defer cancel()
+		pool, err := h.Open(ctx, viewOf(other.view), watcher)
+		if err != nil || time.Since(began) > 2*time.Second {
+			t.Fatalf("a stream began after %s: %v", time.Since(began), err)
+		}
+		pool.Release()
+		if got := c.got(); len(got) != 1 {
+			t.Errorf("what is not on disk was sent: %q", got)
+		}
+		close(slow.save)
+		time.Sleep(5 * time.Second)
+		if got := c.got(); len(got) != 2 {
+			t.Errorf("when the store was free again came %q", got)
+		}
+		c.cut()
+	})
+}
+
+// A refresh that nobody waits for any more ends; one that others wait for goes on.
+func TestARefreshEndsWhenAllWhoWaitedWentAway(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHub(newShelf(), time.Second)
+		slow := &slowSource{Source: h.source, fold: make(chan struct{})}
+		h.source = slow
+		first, leave := context.WithCancel(t.Context())
+		second, leaveToo := context.WithCancel(t.Context())
+		errs := make(chan error, 2)
+		for _, ctx := range []context.Context{first, second} {
+			go func() {
+				_, err := h.Open(ctx, view(), reader)
+				errs <- err
+			}()
+		}
+		synctest.Wait()
+		leave()
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if slow.folding != 1 {
+			t.Error("the refresh ended though somebody waits for it")
+		}
+		leaveToo()
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if slow.folding != 0 {
+			t.Error("the refresh goes on for nobody")
+		}
+		if pools, _, _ := h.held(); pools != 0 {
+			t.Errorf("%d views are held that were never read", pools)
+		}
+		close(slow.fold)
+		pool, err := h.Open(t.Context(), view(), reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool.Release()
+	})
+}
+
+// Whoever opens many views waits for their own, not others for them.
+func TestBuildsTakeTurns(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ok := t.Run("", func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				b := newBuilds(buildsAtOnce)
+				var mu sync.Mutex
+				running, tenants, all := map[buildKey]int{}, map[store.TenantID]int{}, 0
+				var order []store.TenantID
+				var done sync.WaitGroup
+				asked := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) buildKey {
+					return buildKey{store.TenantID(rapid.IntRange(1, 3).Draw(rt, "tenant")), QuotaKey(rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "key"))}
+				}), 1, 40).Draw(rt, "builds")
+				for i, k := range asked {
+					done.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*20*time.Second)
+						defer cancel()
+						leave, err := b.enter(ctx, k.tenant, k.key)
+						if err != nil {
+							return
+						}
+						mu.Lock()
+						running[k]++
+						tenants[k.tenant]++
+						all++
+						order = append(order, k.tenant)
+						if running[k] > 1 || tenants[k.tenant] > buildsAtOnce/2 || all > buildsAtOnce {
+							t.Errorf("%d of a key, %d of a tenant, %d in all are at work", running[k], tenants[k.tenant], all)
+						}
+						mu.Unlock()
+						time.Sleep(10 * time.Second)
+						mu.Lock()
+						running[k]--
+						tenants[k.tenant]--
+						all--
+						mu.Unlock()
+						leave()
+					})
+				}
+				done.Wait()
+				if b.places != buildsAtOnce || len(b.waiting)+len(b.running)+len(b.tenants) != 0 {
+					t.Errorf("in the end %+v", b)
+				}
+			})
+		})
+		if !ok {
+			rt.Fatal("see above")
+		}
+	})
+}
+
+func TestATenantThatWaitsComesBeforeOneThatHadItsTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBuilds(2)
+		var order []store.TenantID
+		var mu sync.Mutex
+		var done sync.WaitGroup
+		enter := func(tenant store.TenantID, key int) {
+			done.Go(func() {
+				leave, err := b.enter(t.Context(), tenant, QuotaKey(fmt.Sprint(key)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, tenant)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				leave()
+			})
+			synctest.Wait()
+		}
+		for i := range 10 {
+			enter(1, i)
+		}
+		enter(2, 0)
+		enter(3, 0)
+		done.Wait()
+		if at := slices.Index(order, 2); at > 2 {
+			t.Errorf("tenants came in the order %v", order)
+		}
+		if at := slices.Index(order, 3); at > 4 {
+			t.Errorf("tenants came in the order %v", order)
+		}
+	})
+}
+
+// Cursors made up by clients are answered, and take no memory.
+func TestMadeUpCursorsTakeNoMemory(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newShelf()
+		h := newHub(s, time.Second)
+		c := newClient(t, JSON, store.Live)
+		c.open(h)
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			h.Announce(tenant, s.record("a", "b"))
+		}
+		time.Sleep(2 * time.Second)
+		pool := h.poolOf(view())
+		r := pool.released.Load()
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 20_000 {
+			from := r.state.First + store.Seq(random.Int64N(int64(r.id()-r.state.First)))
+			if r.frame(from, JSON) == nil {
+				t.Fatalf("from %d nothing changed", from)
+			}
+		}
+		size := 0
+		for _, f := range r.frames {
+			size += frameBytes + len(f.Plain)
+		}
+		if size > r.bytes {
+			t.Errorf("%d frames of %d bytes are remembered, %d are counted", len(r.frames), size, r.bytes)
+		}
+		c.cut()
+	})
+}
+
+func TestNewViewsOfAKeyAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newHub(newShelf(), time.Second)
+		r := NewRoster(Limits{Streams: 1, ConnectsPerMinute: 1, ViewsPerMinute: 6}, 1)
+		by := Opener{Key: "ann", Admit: func() error { return r.AdmitView("ann", "token") }}
+		open := func(minutes int) error {
+			pool, err := h.Open(t.Context(), rangeOf(minutes), by)
+			if err == nil {
+				pool.Release()
+			}
+			return err
+		}
+		for i := range 6 {
+			if err := open(60 + i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10 { // what is held is not new
+			if err := open(60); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var refusal *Refusal
+		if err := open(70); !errors.As(err, &refusal) || refusal.Reason != "views" || refusal.RetryAfter <= 0 || refusal.RetryAfter > 10*time.Second {
+			t.Errorf("a seventh view: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if err := open(71); err != nil {
+			t.Errorf("after ten seconds: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		if r.Sweep(); len(r.quotas) != 0 {
+			t.Errorf("%d keys are remembered", len(r.quotas))
+		}
+	})
+}
