@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -131,6 +132,8 @@ const (
 	changesEvery = 500 * time.Millisecond
 	// sweepEvery is how soon a stream ends whose session, user or token is gone.
 	sweepEvery = 5 * time.Second
+	// pruneEvery is how often old views and counters are looked for.
+	pruneEvery = time.Hour
 	// viewsKept is how long the ids of a view are known that nobody watches.
 	viewsKept = 90 * 24 * time.Hour
 	// countersKept is how long the totals of a counter are known that nobody sends.
@@ -138,36 +141,63 @@ const (
 )
 
 // Run does the server's background work until ctx ends: it notices what other
-// processes write, ends streams that lost their right, and forgets what is old.
+// processes write, ends streams that lost their right, and forgets what is old. When it
+// returns, nothing of that runs any more, so that the store can be closed.
 func (s *Server) Run(ctx context.Context) {
 	s.syncHub(ctx)
-	go s.Store.Changes(ctx, changesEvery, func() { s.syncHub(ctx) })
-	go s.Store.KeepRollups(ctx, s.Log)
-	go s.Store.KeepTidy(ctx, s.Log)
-	sweep, prune := time.NewTicker(sweepEvery), time.NewTicker(time.Hour)
-	defer sweep.Stop()
-	defer prune.Stop()
+	runTogether(
+		func() { s.Store.Changes(ctx, changesEvery, func() { s.syncHub(ctx) }) },
+		func() { s.Store.KeepRollups(ctx, s.Log) },
+		func() { s.Store.KeepTidy(ctx, s.Log) },
+		func() { repeat(ctx, sweepEvery, s.sweep) },
+		func() { repeat(ctx, pruneEvery, s.prune) },
+	)
+	s.hub.Stop()
+}
+
+// runTogether runs jobs beside each other, so that none waits for another, and returns
+// when all have ended.
+func runTogether(jobs ...func()) {
+	var running sync.WaitGroup
+	for _, job := range jobs {
+		running.Go(job)
+	}
+	running.Wait()
+}
+
+// repeat calls fn every so often until ctx ends.
+func repeat(ctx context.Context, every time.Duration, fn func(context.Context)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-sweep.C:
-			if err := s.sweepStreams(ctx); err != nil && ctx.Err() == nil {
-				s.Log.Error("checking the rights of open streams failed", "error", err)
-			}
-			s.roster.Sweep()
-			s.hub.Tidy()
-		case <-prune.C:
-			if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
-				s.Log.Error("forgetting old views failed", "error", err)
-			}
-			if err := s.Store.PruneCounters(ctx, time.Now().Add(-countersKept)); err != nil && ctx.Err() == nil {
-				s.Log.Error("forgetting old counters failed", "error", err)
-			}
-			if err := s.Store.PruneSignIns(ctx, time.Now().Add(-originLife)); err != nil && ctx.Err() == nil {
-				s.Log.Error("forgetting old sign-ins failed", "error", err)
-			}
+		case <-tick.C:
+			fn(ctx)
 		}
+	}
+}
+
+// sweep ends the streams that lost their right, and forgets who is gone.
+func (s *Server) sweep(ctx context.Context) {
+	if err := s.sweepStreams(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Error("checking the rights of open streams failed", "error", err)
+	}
+	s.roster.Sweep()
+	s.hub.Tidy()
+}
+
+// prune forgets what was last used long ago. It may take its time.
+func (s *Server) prune(ctx context.Context) {
+	if err := s.Store.PruneViewStates(ctx, time.Now().Add(-viewsKept)); err != nil && ctx.Err() == nil {
+		s.Log.Error("forgetting old views failed", "error", err)
+	}
+	if err := s.Store.PruneCounters(ctx, time.Now().Add(-countersKept)); err != nil && ctx.Err() == nil {
+		s.Log.Error("forgetting old counters failed", "error", err)
+	}
+	if err := s.Store.PruneSignIns(ctx, time.Now().Add(-originLife)); err != nil && ctx.Err() == nil {
+		s.Log.Error("forgetting old sign-ins failed", "error", err)
 	}
 }
 

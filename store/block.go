@@ -15,13 +15,23 @@ import (
 // what stands before it, for what a sketch makes of damaged bytes has no bounds.
 // Numbers of things are varints, others little-endian.
 
-// blockVersion begins each block.
-const blockVersion = 2
+// A block begins with its version. A partial one reads the same and says that it does not
+// count all events of its step: some could not be counted anew when it was mended.
+const (
+	blockVersion   = 2
+	partialVersion = 3
+)
 
-var errBlock = errors.New("a rollup's block can't be read")
+var errBlock = fmt.Errorf("a rollup's block can't be read: %w", ErrDamaged)
 
-func (gs groups) append(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, blockVersion), uint64(len(gs)))
+func (gs groups) append(b []byte) []byte { return gs.appendBlock(b, false) }
+
+func (gs groups) appendBlock(b []byte, partial bool) []byte {
+	version := byte(blockVersion)
+	if partial {
+		version = partialVersion
+	}
+	b = binary.AppendUvarint(append(b, version), uint64(len(gs)))
 	for _, name := range slices.Sorted(maps.Keys(gs)) {
 		b = gs[name].append(appendBytes(b, []byte(name)))
 	}
@@ -29,6 +39,19 @@ func (gs groups) append(b []byte) []byte {
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// CheckBlock says whether a block is as it was written, and whether it is partial: whether
+// its step had events that it does not count. The error is ErrDamaged.
+func CheckBlock(b []byte) (partial bool, err error) {
+	end := len(b) - 4
+	if end < 1 || crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
+		return false, fmt.Errorf("%w: its checksum is wrong", errBlock)
+	}
+	if v := b[0]; v != blockVersion && v != partialVersion {
+		return false, fmt.Errorf("%w: version %d", errBlock, v)
+	}
+	return b[0] == partialVersion, nil
+}
 
 // readBlock gives the cells of a block. The error says that it is none.
 func readBlock(b []byte) (groups, error) {
@@ -135,15 +158,10 @@ type blockReader struct {
 
 // newBlockReader checks a block and reads what stands before its number of groups.
 func newBlockReader(b []byte) (*blockReader, error) {
-	end := len(b) - 4
-	if end < 0 || crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
-		return nil, fmt.Errorf("%w: its checksum is wrong", errBlock)
+	if _, err := CheckBlock(b); err != nil {
+		return nil, err
 	}
-	r := &blockReader{rest: b[:end]}
-	if v := r.byte(); v != blockVersion {
-		r.fail(fmt.Errorf("version %d", v))
-	}
-	return r, r.err
+	return &blockReader{rest: b[1 : len(b)-4]}, nil
 }
 
 // end returns what went wrong, also if the block was not read to its end.

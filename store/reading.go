@@ -144,6 +144,7 @@ type WidgetReading struct {
 	Previous      Number
 	PreviousSpark []Point
 	Direct        bool // it is read from the events, for it has too many groups to be kept folded
+	Partial       bool // events of its range are missing, for what they were kept in is damaged
 	Merged        bool // groups were merged into OtherGroup because they would take too much memory
 
 	json, picture []byte // what Diff compares

@@ -165,18 +165,19 @@ type RollupStep struct {
 	cells groups
 }
 
-// Merge gives the block of this step and of a block kept before, which may be
-// empty. wide says that it holds more groups than are kept. The error says that
+// Merge gives the block of this step and of a block kept before, nil if there was
+// none. wide says that it holds more groups than are kept. The error is ErrDamaged when
 // the block can't be read.
 func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
-	all := s.cells
-	if len(kept) > 0 {
+	all, partial := s.cells, false
+	if kept != nil {
 		if all, err = readBlock(kept); err != nil {
 			return nil, false, err
 		}
+		partial = kept[0] == partialVersion
 		all.merge(s.cells)
 	}
-	return all.append(nil), len(all) > MaxCombinations, nil
+	return all.appendBlock(nil, partial), len(all) > MaxCombinations, nil
 }
 
 // RollupFold is some events, folded for a rollup. It belongs to one goroutine.

@@ -29,7 +29,7 @@ const (
 // plainSegment is the size, in bytes, up to which compressing is not worth it.
 const plainSegment = 512
 
-var errSegment = errors.New("a segment of events can't be read")
+var errSegment = fmt.Errorf("a segment of events can't be read: %w", ErrDamaged)
 
 // Kinds of values in a segment. From segmentWhole on, a number is a whole one over a
 // power of ten.

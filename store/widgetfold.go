@@ -12,6 +12,7 @@ type widgetFold struct {
 	rollup   Rollup
 	upto     EventSeq // events up to here are in steps
 	compared bool     // the period before is needed too
+	gaps     []Gap    // events of these times are missing
 	direct   bool     // all events are added, because the rollup has too many groups
 	steps    map[int64]*step
 	groups   map[string]*group // of all steps; nil without a grouping
@@ -230,6 +231,9 @@ func (w *widgetFold) reading(window Window) WidgetReading {
 	}
 	if w.direct {
 		w.last = w.last.countedDirectly()
+	}
+	if w.lacks(window) {
+		w.last = w.last.lacking()
 	}
 	if w.merged || w.cutsGroups() {
 		w.last = w.last.merged()

@@ -48,6 +48,9 @@ type Hub struct {
 	started   time.Time
 	builds    *builds
 	urgent    atomic.Int64 // refreshes of watched pools under way
+	life      context.Context
+	stop      context.CancelFunc
+	work      sync.WaitGroup // refreshes, and the loops of watched pools
 
 	mu      sync.Mutex
 	tenants map[store.TenantID]*tenantViews
@@ -68,7 +71,10 @@ type poolKey struct {
 // NewHub makes a hub. cycle is the shortest time between two updates of a view,
 // heartbeat the time between two heartbeats of a stream.
 func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log *slog.Logger, metrics *Metrics) *Hub {
+	life, stop := context.WithCancel(context.Background())
 	return &Hub{
+		life:      life,
+		stop:      stop,
 		source:    countedSource{source, metrics.StoreCalls},
 		render:    render,
 		cycle:     cycle,
@@ -117,6 +123,13 @@ func (h *Hub) Close() {
 		h.writers.Close()
 		_ = h.poller.Close() // nothing is left to hear from it
 	}
+}
+
+// Stop ends what the hub reads and writes, and returns when nothing of that is under way any
+// more, so that the store can be closed. Nothing can be opened afterwards.
+func (h *Hub) Stop() {
+	h.stop()
+	h.work.Wait()
 }
 
 // Cycle is the shortest time between two updates of a view.

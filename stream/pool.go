@@ -151,17 +151,17 @@ func (p *Pool) board(by QuotaKey) *flight {
 		p.flight.waiting++
 		return p.flight
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+	ctx, cancel := context.WithTimeout(p.hub.life, refreshTimeout)
 	f := &flight{waiting: 1, done: make(chan struct{}), cancel: cancel}
 	p.flight = f
-	go func() {
+	p.hub.work.Go(func() {
 		defer cancel()
 		f.err = p.refresh(ctx, by)
 		p.flightMu.Lock()
 		p.flight = nil
 		p.flightMu.Unlock()
 		close(f.done)
-	}()
+	})
 	return f
 }
 

@@ -16,12 +16,12 @@ func (p *Pool) join(w *Watcher, interval time.Duration) {
 	defer p.lanesMu.Unlock()
 	now, r := time.Now(), p.released.Load()
 	if len(p.watchers) == 0 {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(p.hub.life)
 		p.stop = cancel
 		p.nextBeat = now.Add(p.hub.heartbeat)
 		p.news.Store(0)
 		p.unsent.Store(0)
-		go p.run(ctx)
+		p.hub.work.Go(func() { p.run(ctx) })
 	}
 	l := p.lanes[interval]
 	if l == nil {

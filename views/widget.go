@@ -72,7 +72,7 @@ func (w Widget) Parts() []Part {
 func (w Widget) Shell() string {
 	state, crossed := w.state()
 	ranking, _ := w.Reading.Reading.(store.Ranking)
-	return fmt.Sprintf("%t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Merged, state, crossed, w.Window.Step, len(ranking), w.Def)
+	return fmt.Sprintf("%t %t %t %t %s %v %d %d %+v", w.empty(), w.Reading.Direct, w.Reading.Merged, w.Reading.Partial, state, crossed, w.Window.Step, len(ranking), w.Def)
 }
 
 // empty says whether there is nothing to draw.

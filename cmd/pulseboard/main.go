@@ -106,7 +106,7 @@ func complain(c *console, err error) int {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// open opens the store in the data folder.
+// open opens the store in the data folder for a command.
 func (c *cli) open(ctx context.Context) (*sqlite.Store, error) {
-	return sqlite.Open(ctx, c.Data)
+	return sqlite.Open(ctx, c.Data, sqlite.Patient)
 }

@@ -84,7 +84,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	if err != nil {
 		return err
 	}
-	st, err := flags.open(c.ctx)
+	st, err := sqlite.Open(c.ctx, flags.Data) // requests wait less than commands
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (s *Store) Backup(ctx context.Context, file string) (err error) {
 	}
 	defer os.Remove(part.Name())
 	defer part.Close()
-	db, err := connect(s.path, s.wait, "", 1)
+	db, err := connect(s.path, s.waits.request, "", 1)
 	if err != nil {
 		return err
 	}

@@ -34,11 +34,11 @@ type committer struct {
 	wait time.Duration // how long a batch waits to be kept
 
 	mu      sync.Mutex
-	waiting map[store.TenantID][]*batch
-	turns   []store.TenantID // those with waiting batches, the next first
-	events  map[store.TenantID]int
-	all     int  // events that wait
-	closed  bool // no batch is taken any more
+	waiting map[store.TenantID][]*batch // no queue is empty
+	turns   []store.TenantID            // those with waiting batches, each once, the next first
+	events  map[store.TenantID]int      // that wait
+	all     int                         // events that wait
+	closed  bool                        // no batch is taken any more
 	signal  chan struct{}
 	done    chan struct{}
 }
@@ -126,23 +126,35 @@ func (c *committer) add(b *batch) error {
 func (c *committer) takeBack(b *batch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, other := range c.waiting[b.tenant] {
-		if other == b {
-			c.waiting[b.tenant] = append(c.waiting[b.tenant][:i:i], c.waiting[b.tenant][i+1:]...)
-			c.forget(b)
-			return true
-		}
+	i := slices.Index(c.waiting[b.tenant], b)
+	if i >= 0 {
+		c.remove(b.tenant, i)
 	}
-	return false
+	return i >= 0
 }
 
-// forget stops counting a batch. The caller holds c.mu.
-func (c *committer) forget(b *batch) {
+// remove takes a batch out of its tenant's queue. With the last one the tenant leaves
+// the line, so that the next batch that it adds stands behind those who wait. The caller
+// holds c.mu.
+func (c *committer) remove(tenant store.TenantID, i int) *batch {
+	queue := c.waiting[tenant]
+	b := queue[i]
 	c.all -= len(b.events)
-	if c.events[b.tenant] -= len(b.events); len(c.waiting[b.tenant]) == 0 {
-		delete(c.waiting, b.tenant)
-		delete(c.events, b.tenant)
+	if len(queue) == 1 {
+		delete(c.waiting, tenant)
+		delete(c.events, tenant)
+		at := slices.Index(c.turns, tenant)
+		c.turns = slices.Delete(c.turns, at, at+1)
+		return b
 	}
+	if i == 0 { // as nearly always: then the others need not move up
+		queue[0] = nil
+		c.waiting[tenant] = queue[1:]
+	} else {
+		c.waiting[tenant] = slices.Delete(queue, i, i+1)
+	}
+	c.events[tenant] -= len(b.events)
+	return b
 }
 
 // take gives the batches of a transaction, one of each tenant in turn.
@@ -151,22 +163,13 @@ func (c *committer) take() (batches []*batch) {
 	defer c.mu.Unlock()
 	for n := 0; len(c.turns) > 0; {
 		tenant := c.turns[0]
-		queue := c.waiting[tenant]
-		if len(queue) == 0 { // all of its batches were taken back
-			c.turns = c.turns[1:]
-			continue
-		}
-		b := queue[0]
-		if n += len(b.events); len(batches) > 0 && n > maxTogether {
+		if n += len(c.waiting[tenant][0].events); len(batches) > 0 && n > maxTogether {
 			break
 		}
-		batches = append(batches, b)
-		c.waiting[tenant] = queue[1:]
-		c.turns = c.turns[1:]
-		if len(queue) > 1 {
-			c.turns = append(c.turns, tenant)
+		batches = append(batches, c.remove(tenant, 0))
+		if len(c.waiting[tenant]) > 0 {
+			c.turns = append(c.turns[1:], tenant)
 		}
-		c.forget(b)
 	}
 	return batches
 }
@@ -176,7 +179,7 @@ func (c *committer) oldest() (asked time.Time, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, queue := range c.waiting {
-		if len(queue) > 0 && (!ok || queue[0].asked.Before(asked)) {
+		if !ok || queue[0].asked.Before(asked) {
 			asked, ok = queue[0].asked, true
 		}
 	}
@@ -225,6 +228,9 @@ func (c *committer) keepSome(deadline time.Time) {
 		if b.err = err; alone {
 			b.err = c.keep(context.Background(), func() []*batch { return []*batch{b} })
 		}
+		if alone && isAny(translate(b.err), store.ErrBusy) {
+			err, alone = b.err, false // those that are left don't wait for the same lock one after the other
+		}
 		close(b.done)
 	}
 }
@@ -233,13 +239,9 @@ func (c *committer) keepSome(deadline time.Time) {
 func (c *committer) expired(before time.Time) (batches []*batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for tenant, queue := range c.waiting {
-		for len(queue) > 0 && !queue[0].asked.After(before) {
-			b := queue[0]
-			queue = queue[1:]
-			c.waiting[tenant] = queue
-			c.forget(b)
-			batches = append(batches, b)
+	for _, tenant := range slices.Clone(c.turns) {
+		for len(c.waiting[tenant]) > 0 && !c.waiting[tenant][0].asked.After(before) {
+			batches = append(batches, c.remove(tenant, 0))
 		}
 	}
 	return batches

@@ -54,12 +54,24 @@ func numberOrNull(n sql.NullFloat64) store.Value {
 	return store.Num(n.Float64)
 }
 
+// countersForgotten is how many counters are forgotten in one transaction.
+const countersForgotten = 5_000
+
 // PruneCounters forgets the counters that were last read before a time. One that
 // is read again counts like a new one: all that it counted since it began.
 func (s *Store) PruneCounters(ctx context.Context, olderThan time.Time) (err error) {
 	defer wrap(&err, "PruneCounters")
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE touched < ?`, olderThan.UnixMicro())
-		return err
+	return untilDone(ctx, func() (more bool, err error) {
+		err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+			result, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE (tenant_id, series) IN
+				(SELECT tenant_id, series FROM counters WHERE touched < ? LIMIT ?)`, olderThan.UnixMicro(), countersForgotten)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			more = n == countersForgotten
+			return err
+		})
+		return more, err
 	})
 }

@@ -173,3 +173,22 @@ func TestWhatACounterGrewByAddsUp(t *testing.T) {
 		}
 	})
 }
+
+func TestManyCountersAreForgottenInBites(t *testing.T) {
+	s := newStore(t)
+	acme := newTenant(t, s, "acme")
+	_, err := s.writer.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		INSERT INTO counters (tenant_id, series, time, touched) SELECT ?, CAST(i AS BLOB), 0, i FROM n`, 2*countersForgotten+10, acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{7, 0} {
+		if err := s.PruneCounters(t.Context(), time.UnixMicro(int64(2*countersForgotten+11-left))); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := s.reader.Get(&n, `SELECT count(*) FROM counters`); err != nil || n != left {
+			t.Errorf("%d counters are left, want %d; %v", n, left, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/bits-and-blooms/bloom/v3"
@@ -114,7 +115,8 @@ type ids struct {
 	first, last int64 // of the rows of recent_ids that recent has
 	unsure      bool  // recent is not what is on disk, for a transaction has not ended well
 	filters     map[int64]*bloom.BloomFilter
-	filtered    int64 // ids of their runs
+	filtered    int64        // ids of their runs
+	damaged     atomic.Int64 // pages and filters that were found damaged and the log has not said yet
 }
 
 func newIDs() ids {
@@ -190,26 +192,25 @@ func (x *ids) readRecent(ctx context.Context, tx *sqlx.Tx, do *idStatements) err
 		x.recent.clear()
 		x.last = 0
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT packed FROM recent_ids WHERE id > ?`, x.last)
-	if err != nil {
+	var rows []struct {
+		ID     int64
+		Packed []byte
+	}
+	if err := tx.SelectContext(ctx, &rows, `SELECT id, packed FROM recent_ids WHERE id > ?`, x.last); err != nil {
 		return err
 	}
-	defer rows.Close()
 	x.unsure = true // until all are read
-	for rows.Next() {
-		var packed []byte
-		if err := rows.Scan(&packed); err != nil {
-			return err
-		}
-		for id, err := range unpackIDs(packed) {
-			if err != nil {
-				return err
-			}
+	for _, row := range rows {
+		ids, sound := soundIDs(row.Packed)
+		for _, id := range ids {
 			x.recent.add(id)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
+		if !sound {
+			x.damaged.Add(1)
+			if _, err := tx.ExecContext(ctx, `UPDATE recent_ids SET packed = ? WHERE id = ?`, appendIDs(nil, ids), row.ID); err != nil {
+				return err
+			}
+		}
 	}
 	x.first, x.last, x.unsure = first, last, false
 	return nil
@@ -264,9 +265,12 @@ func (t *idTransaction) filterOf(run *idRun) (*bloom.BloomFilter, error) {
 	if err := t.tx.GetContext(t.ctx, &packed, `SELECT filter FROM id_runs WHERE id = ?`, run.ID); err != nil {
 		return nil, err
 	}
-	f := new(bloom.BloomFilter)
-	if err := f.UnmarshalBinary(packed); err != nil {
-		return nil, err
+	f := readFilter(packed)
+	if f == nil {
+		var err error
+		if f, err = t.mendFilter(run); err != nil {
+			return nil, err
+		}
 	}
 	t.ids.filters[run.ID] = f
 	t.ids.filtered += run.IDs
@@ -285,7 +289,7 @@ func (t *idTransaction) inRun(run *idRun, hash int64, same func(seenID) bool) (b
 	}
 	for id, err := range unpackIDs(packed) {
 		if err != nil {
-			return false, err
+			return false, t.mendPage(run, hash, packed)
 		}
 		if id.hash == hash && same(id) {
 			return true, nil

@@ -19,19 +19,21 @@ import (
 //
 // The event belongs to the scan; its texts may be kept, and so may its Properties, and
 // then keep those of its neighbours too. fn must not use the store: with all
-// connections scanning it would wait for ever. The error is store.ErrNotFound
-// when there is no such tenant.
+// connections scanning it would wait for ever. Events that are damaged are left out, and
+// widgets of their time say so. The error is store.ErrNotFound when there is no such tenant.
 func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan store.Scan, fn func(*store.Event) error) (head store.EventSeq, err error) {
 	defer wrap(&err, "ScanEvents")
 	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
-		return scanEvents(ctx, tx, tenant, head, scan, fn)
+		lost, err := scanEvents(ctx, tx, tenant, head, scan, fn)
+		s.damage.noteSegments(tenant, lost)
+		return err
 	})
 }
 
 // readAt calls fn to read as of one moment, and gives the tenant's head at it. The
 // error is store.ErrNotFound when there is no such tenant.
 func (s *Store) readAt(ctx context.Context, tenant store.TenantID, fn func(tx *sqlx.Tx, head store.EventSeq) error) (head store.EventSeq, err error) {
-	tx, err := s.reader.BeginTxx(ctx, nil)
+	tx, err := s.scans.BeginTxx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -45,11 +47,12 @@ func (s *Store) readAt(ctx context.Context, tenant store.TenantID, fn func(tx *s
 // fewEvents is how many events at the head are looked for by seq rather than by time.
 const fewEvents = 1_000_000
 
-// scanEvents does the work of ScanEvents in a transaction.
-func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head store.EventSeq, scan store.Scan, fn func(*store.Event) error) error {
+// scanEvents does the work of ScanEvents in a transaction, and gives the segments that it
+// can't read.
+func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head store.EventSeq, scan store.Scan, fn func(*store.Event) error) (lost []lostSegment, err error) {
 	from, to := microBounds(scan.From, scan.To)
 	if scan.After >= head || from >= to {
-		return nil
+		return nil, nil
 	}
 	by := `INDEXED BY segments_seq `
 	if head-scan.After > fewEvents {
@@ -58,7 +61,7 @@ func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head st
 	rows, err := tx.QueryContext(ctx, selectSegment+by+`WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ?`,
 		tenant, scan.After, from, to)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return eachEvent(rows, func(e *store.Event) error {
 		if µs := e.Time.UnixMicro(); e.Seq <= scan.After || µs < from || µs >= to {
@@ -95,14 +98,14 @@ const valuesScanned = 50_000
 func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, property string, from, to time.Time, limit int) (values []string, err error) {
 	defer wrap(&err, "PropertyValues")
 	first, end := microBounds(from, to)
-	rows, err := s.reader.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
+	rows, err := s.scans.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
 		WHERE tenant_id = ? AND last_time >= ? AND first_time < ? ORDER BY last_time DESC`, tenant, first, end)
 	if err != nil {
 		return nil, err
 	}
 	count := map[string]int{}
 	seen := 0
-	err = eachEvent(rows, func(e *store.Event) error {
+	lost, err := eachEvent(rows, func(e *store.Event) error {
 		if seen == valuesScanned {
 			return errEnough
 		}
@@ -115,6 +118,7 @@ func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, prope
 		}
 		return nil
 	})
+	s.damage.noteSegments(tenant, lost)
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"pulseboard/store"
 )
@@ -11,7 +12,8 @@ import (
 // EachEvent calls fn for each event of a scan, in the order of their seqs, that is kept
 // when it begins. It reads piece by piece and holds nothing between, so fn may take its
 // time, and use the store; what is deleted meanwhile may be missing. An error of fn ends
-// it and is returned.
+// it and is returned. What is damaged is left out, and then the error is store.ErrDamaged
+// after all the rest.
 //
 // The event is fn's until it returns. The error is store.ErrNotFound when there is no such
 // tenant.
@@ -22,30 +24,36 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 		return err
 	}
 	first, end := microBounds(scan.From, scan.To)
+	damaged := int64(0)
 	for after := scan.After; after < head; {
-		var packed []byte
-		err := s.reader.GetContext(ctx, &packed, selectSegment+`INDEXED BY segments_seq
+		var segment packedRow
+		err := s.scans.GetContext(ctx, &segment, selectSegment+`INDEXED BY segments_seq
 			WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ? ORDER BY last_seq LIMIT 1`, tenant, after, first, end)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil
+			break
 		}
 		if err != nil {
 			return err
 		}
-		events, err := store.ReadSegment(packed)
+		given := after
+		after = segment.LastSeq
+		events, err := store.ReadSegment(segment.Packed)
 		if err != nil {
-			return err
+			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
+			damaged += segment.Events
 		}
 		for i := range events {
 			e := &events[i]
-			if µs := e.Time.UnixMicro(); e.Seq <= after || e.Seq > head || µs < first || µs >= end {
+			if µs := e.Time.UnixMicro(); e.Seq <= given || e.Seq > head || µs < first || µs >= end {
 				continue
 			}
 			if err := fn(e); err != nil {
 				return err
 			}
 		}
-		after = max(after, events[len(events)-1].Seq)
+	}
+	if damaged > 0 {
+		return fmt.Errorf("%w: some of %d events can't be read and were left out", store.ErrDamaged, damaged)
 	}
 	return nil
 }

@@ -171,7 +171,7 @@ func writeRun(ctx context.Context, tx *sqlx.Tx, ids []seenID) error {
 func (s *Store) mergeRuns(ctx context.Context) error {
 	for {
 		var runs []idRun
-		if err := s.reader.SelectContext(ctx, &runs, idRuns+`ORDER BY last_received`); err != nil {
+		if err := s.scans.SelectContext(ctx, &runs, idRuns+`ORDER BY last_received`); err != nil {
 			return err
 		}
 		some := mergeableRuns(runs, int64(s.ids.seal))
@@ -231,12 +231,12 @@ func (s *Store) writeMerged(ctx context.Context, some []idRun, w *runWriter) err
 		if w.add(id); len(w.pages) < pagesTogether {
 			continue
 		}
-		if err := s.write(ctx, w.write); err != nil {
+		if err := s.writeBehind(ctx, w.write); err != nil {
 			return err
 		}
 		w.pages = w.pages[:0]
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error { return s.replaceRuns(ctx, tx, some, w) })
 }
 
 // replaceRuns finishes a run and takes those that it was made of away.
@@ -318,7 +318,7 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 		at, within := int64(math.MinInt64), `first_hash >= ?`
 		for {
 			var packed []byte
-			err := s.reader.QueryRowContext(ctx, `SELECT first_hash, packed FROM id_pages WHERE run = ? AND `+within+` ORDER BY first_hash LIMIT 1`, run, at).Scan(&at, &packed)
+			err := s.scans.QueryRowContext(ctx, `SELECT first_hash, packed FROM id_pages WHERE run = ? AND `+within+` ORDER BY first_hash LIMIT 1`, run, at).Scan(&at, &packed)
 			if errors.Is(err, sql.ErrNoRows) {
 				return
 			}
@@ -326,8 +326,12 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 				yield(seenID{}, err)
 				return
 			}
-			for id, err := range unpackIDs(packed) {
-				if !yield(id, err) || err != nil {
+			ids, sound := soundIDs(packed)
+			if !sound {
+				s.ids.damaged.Add(1)
+			}
+			for _, id := range ids {
+				if !yield(id, nil) {
 					return
 				}
 			}
@@ -340,7 +344,7 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 func (s *Store) deletePages(ctx context.Context, run int64) error {
 	for {
 		gone := int64(0)
-		err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 			result, err := tx.ExecContext(ctx, `DELETE FROM id_pages WHERE rowid IN (SELECT rowid FROM id_pages WHERE run = ? LIMIT ?)`, run, pagesTogether)
 			if err != nil {
 				return err
@@ -357,13 +361,13 @@ func (s *Store) deletePages(ctx context.Context, run int64) error {
 // forgetIDs deletes the runs of ids that all came in before a moment, and pages that a
 // process left behind when it was killed.
 func (s *Store) forgetIDs(ctx context.Context, before int64) error {
-	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM id_runs WHERE last_received < ?`, before)
 		return err
 	})
 	for run := int64(-1); err == nil; {
 		var gone bool
-		err = s.reader.QueryRowContext(ctx, `SELECT run, NOT EXISTS (SELECT 1 FROM id_runs WHERE id = run) FROM id_pages WHERE run > ? ORDER BY run LIMIT 1`, run).Scan(&run, &gone)
+		err = s.scans.QueryRowContext(ctx, `SELECT run, NOT EXISTS (SELECT 1 FROM id_runs WHERE id = run) FROM id_pages WHERE run > ? ORDER BY run LIMIT 1`, run).Scan(&run, &gone)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

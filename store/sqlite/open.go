@@ -7,7 +7,8 @@
 // one connection writes, one transaction after the other, and a few read; each read
 // sees the last commit before it began and waits for no writer. Events that arrive
 // together share a transaction, and tenants take turns. A writer of another process is
-// waited for, but not for ever: then the error is store.ErrBusy. A context that ends
+// waited for, but not for ever: 2 s for a request, 10 s in the background or of a command
+// (see [Patient]); then the error is store.ErrBusy. A context that ends
 // while a writer waits ends the wait; a transaction that has begun is completed, for it
 // is short.
 //
@@ -20,6 +21,9 @@
 // rollups follow behind them (rollup.go). Segments, runs and rollups are written in bites
 // in the background, and each bite leaves all as true as it was: who is killed between
 // two loses nothing, and two processes that do the same do it once.
+//
+// Blocks of rollups, segments and pages of ids that are damaged are counted anew or left
+// out (mend.go), so that a bad sector stops nobody's boards and nobody's events.
 package sqlite
 
 import (
@@ -41,14 +45,17 @@ import (
 const File = "pulseboard.db"
 
 const (
-	// lockTimeout is how long a writer waits for another process.
+	// requestWait is how long a writer waits for another process when a request waits for
+	// it, and lockTimeout when none does: in the background, or of a command.
+	requestWait = 2 * time.Second
 	lockTimeout = 10 * time.Second
 	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
 	// can't be interrupted, and callers may give up.
 	lockSlice = 50 * time.Millisecond
 	// writerCache is what SQLite keeps of the file for the writer: −KiB.
 	writerCache = "-16000"
-	// readers is the number of connections that read at once.
+	// readers is the number of connections that read at once: so many for what is read
+	// in a moment, and as many for scans, which may take seconds.
 	readers = 4
 	// logPages is the size of the log, in pages of 4 KiB, from which it is emptied
 	// into the database. A longer log brings a page that changes often home once
@@ -59,9 +66,10 @@ const (
 // Store is an open data folder. Use Open.
 type Store struct {
 	path   string
-	wait   time.Duration // how long a writer waits for others
+	waits  waits
 	writer *sqlx.DB
-	reader *sqlx.DB
+	reader *sqlx.DB // for what is read in a moment
+	scans  *sqlx.DB // for what takes longer, so that nobody waits behind it for a small thing
 
 	statements statements
 
@@ -69,34 +77,56 @@ type Store struct {
 	background background
 	committer  *committer
 	news       news
+	damage     damage
 	dashboards dashboardCache
 }
 
 // Open opens the store in a folder and brings its tables to this program's
 // version. It makes the folder, for its owner only, when there is none. Errors
 // say what to do; a file that can't be used is left as it is.
-func Open(ctx context.Context, dir string) (*Store, error) {
-	return open(ctx, dir, lockTimeout)
+//
+// A method that writes waits 2 s for a writer of another process, which is as long as a
+// request should wait; with Patient it waits longer. Opening waits 10 s.
+func Open(ctx context.Context, dir string, options ...Option) (*Store, error) {
+	waits := waits{requestWait, lockTimeout}
+	for _, option := range options {
+		option(&waits)
+	}
+	return open(ctx, dir, waits)
 }
 
-func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err error) {
+// Option changes how a store is used. See Patient.
+type Option func(*waits)
+
+// Patient lets every method that writes wait 10 s for a writer of another process: for
+// commands, where a person waits rather than a request.
+func Patient(w *waits) { w.request = w.patience }
+
+// waits are how long a writer waits for those of other processes: when a request waits for
+// it, and when none does.
+type waits struct{ request, patience time.Duration }
+
+func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 	path, err := prepareFile(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path, wait); err != nil {
+	if err := migrate(ctx, path, waits.patience); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, wait: wait, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
+	s := &Store{path: path, waits: waits, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			s.Close()
 		}
 	}()
-	if s.writer, err = connect(path, min(wait, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
+	if s.writer, err = connect(path, min(waits.request, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
 		return nil, err
 	}
-	if s.reader, err = connect(path, wait, "&_query_only=1", readers); err != nil {
+	if s.reader, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
+		return nil, err
+	}
+	if s.scans, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx); err != nil {
@@ -114,7 +144,7 @@ func open(ctx context.Context, dir string, wait time.Duration) (_ *Store, err er
 	if err != nil {
 		return nil, openingError(path, err)
 	}
-	s.committer = newCommitter(wait, s.keepBatches)
+	s.committer = newCommitter(waits.request, s.keepBatches)
 	return s, nil
 }
 
@@ -281,7 +311,7 @@ func (s *Store) Close() error {
 	}
 	s.background.end()
 	var errs []error
-	for _, db := range []*sqlx.DB{s.reader, s.writer} {
+	for _, db := range []*sqlx.DB{s.reader, s.scans, s.writer} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

@@ -218,7 +218,7 @@ func TestOpenGivesUpOnANewFileThatIsHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := open(t.Context(), dir, 100*time.Millisecond)
+	s, err := open(t.Context(), dir, waits{100 * time.Millisecond, 100 * time.Millisecond})
 	if err == nil {
 		s.Close()
 	}

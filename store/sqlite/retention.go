@@ -59,7 +59,10 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 		return false, err
 	}
 	moreSteps, err := s.forgetSteps(ctx, tenant, retention.RollupsBefore(now))
-	return moreEvents || moreSteps, err
+	if err != nil {
+		return false, err
+	}
+	return moreEvents || moreSteps, s.forgetGaps(ctx, tenant, retention.RollupsBefore(now))
 }
 
 // forgetEvents deletes a bite of the segments that were received before a moment. They
@@ -82,7 +85,7 @@ func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before 
 	if len(old) == 0 {
 		return false, nil
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		if err := deleteRun(ctx, tx, old); err != nil {
 			return err
 		}
@@ -107,12 +110,12 @@ func (s *Store) forgetSteps(ctx context.Context, tenant store.TenantID, before t
 		Tier   int64
 		Start  int64
 	}
-	err = s.reader.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
+	err = s.scans.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
 		WHERE tenant_id = ? AND (wide = 1 OR start < ? AND changed < ?) LIMIT ?`, tenant, before.Unix(), daysOf(before), forgetBite)
 	if err != nil || len(old) == 0 {
 		return false, err
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for _, step := range old {
 			_, err := tx.ExecContext(ctx, `DELETE FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start = ?`, step.Rollup, step.Tier, step.Start)
 			if err != nil {
@@ -137,7 +140,7 @@ func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	if err != nil || pages.Free < 5*shrinkBite || pages.Kind != incrementalVacuum {
 		return false, err // a few are needed again soon
 	}
-	return true, s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return true, s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		rows, err := tx.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, shrinkBite)) // a page a row
 		if err != nil {
 			return err

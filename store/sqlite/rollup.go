@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"math"
 	"slices"
@@ -41,71 +40,6 @@ type rollupRow struct {
 	Wide bool
 }
 
-// FoldView fills a new fold with all events of its window, from rollups as far as
-// there are some, and gives the head that the next scan has to begin after. It
-// reads as of one moment. The error is store.ErrNotFound when there is no such
-// tenant.
-func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (head store.EventSeq, err error) {
-	defer wrap(&err, "FoldView")
-	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
-		if err := restore(ctx, tx, tenant, fold); err != nil {
-			return err
-		}
-		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.From(), 0), To: to}
-		return scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
-			return fold.Add(e)
-		})
-	})
-}
-
-// restore gives a fold the rollups that there are.
-func restore(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *store.Fold) error {
-	rows := map[store.RollupKey]rollupRow{}
-	for _, span := range fold.Rollups() {
-		row, ok := rows[span.Key]
-		if !ok {
-			err := tx.GetContext(ctx, &row, `SELECT id, upto, wide FROM rollups WHERE tenant_id = ? AND key = ? AND upto > 0`, tenant, span.Key)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			rows[span.Key] = row
-			if row.Wide {
-				fold.CountDirectly(span.Key)
-			}
-		}
-		if row.ID == 0 || row.Wide {
-			continue // all its events are to be read
-		}
-		steps, done := rollupSteps(ctx, tx, row.ID, span)
-		if err := errors.Join(fold.Restore(span, row.Upto, steps), done()); err != nil {
-			return fmt.Errorf("rollup %d: %w", row.ID, err)
-		}
-	}
-	return nil
-}
-
-// rollupSteps gives the blocks of a span of a rollup by their starts. A block is valid
-// until the next. done says what went wrong.
-func rollupSteps(ctx context.Context, tx *sqlx.Tx, rollup int64, span store.RollupSpan) (steps iter.Seq2[int64, []byte], done func() error) {
-	var failed error
-	return func(yield func(int64, []byte) bool) {
-		rows, err := tx.QueryContext(ctx, `SELECT start, cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start >= ? AND start < ?`, rollup, span.Tier, span.From, span.To)
-		if err != nil {
-			failed = err
-			return
-		}
-		defer rows.Close()
-		var start int64
-		var cells sql.RawBytes
-		for rows.Next() {
-			if failed = rows.Scan(&start, &cells); failed != nil || !yield(start, cells) {
-				return
-			}
-		}
-		failed = rows.Err()
-	}, func() error { return failed }
-}
-
 // DefineRollups makes the rollups that a tenant's dashboards read, and drops those
 // that none reads any more.
 func (s *Store) DefineRollups(ctx context.Context, tenant store.TenantID) (err error) {
@@ -134,7 +68,7 @@ func (s *Store) DefineRollups(ctx context.Context, tenant store.TenantID) (err e
 	if len(wanted) == 0 {
 		return nil
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for key := range wanted {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO rollups (tenant_id, key, upto, wide) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING`, tenant, key); err != nil {
 				return err
@@ -167,7 +101,7 @@ const stepsDropped = 2_000
 func (s *Store) dropRollup(ctx context.Context, id int64) error {
 	for {
 		left := int64(0)
-		err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		err := s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 			// From now on nobody reads it or lets it follow, even if a dashboard that
 			// wants it again comes while half of it is gone.
 			if _, err := tx.ExecContext(ctx, `UPDATE rollups SET upto = 0, key = 'dropped ' || id WHERE id = ?`, id); err != nil {
@@ -224,11 +158,15 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 	}
 	grown := make([]grownRollup, len(rows))
 	for i, row := range rows {
-		if grown[i], err = s.growRollup(ctx, row, folds[i]); err != nil {
+		grown[i], err = s.growRollup(ctx, row, folds[i])
+		if errors.Is(err, store.ErrDamaged) {
+			return head - from, s.mendRollup(ctx, tenant, row.ID)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		for _, g := range grown {
 			if err := g.write(ctx, tx, upto); err != nil {
 				return err
@@ -240,9 +178,11 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 }
 
 // scanBite calls fn for the events of a bite after a seq, in their order, and gives
-// the head and the seq up to which there are no others.
+// the head and the seq up to which there are no others. What is damaged in between is
+// known as a gap then.
 func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store.EventSeq, fn func(*store.Event) error) (head, upto store.EventSeq, err error) {
 	upto = after
+	var lost []lostSegment
 	head, err = s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
 		if head <= after {
 			return nil
@@ -252,7 +192,7 @@ func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store
 			return err
 		}
 		first := store.EventSeq(0) // after seqs of events that were deleted
-		err = eachEvent(rows, func(e *store.Event) error {
+		lost, err = eachEvent(rows, func(e *store.Event) error {
 			if e.Seq <= after {
 				return nil
 			}
@@ -273,6 +213,11 @@ func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store
 		}
 		return err
 	})
+	if err == nil && len(lost) > 0 {
+		var found []lostSegment
+		found, err = s.keepGaps(ctx, tenant, lost)
+		s.damage.reportGaps(tenant, found)
+	}
 	return head, upto, err
 }
 
@@ -344,7 +289,9 @@ func (s *Store) KeepRollups(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		s.mend(ctx, log)
 		more := s.keepRollups(ctx, log, known)
+		s.damage.say(log)
 		if ctx.Err() != nil {
 			return
 		}

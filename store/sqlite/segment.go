@@ -118,27 +118,31 @@ func (p *packedSegment) write(ctx context.Context, insert *sqlx.Stmt, tenant sto
 	return err
 }
 
-const selectSegment = `SELECT packed FROM segments `
+// selectSegment reads segments for eachEvent.
+const selectSegment = `SELECT last_seq, first_time, last_time, events, packed FROM segments `
 
-// eachEvent calls fn for each event of some segments' rows, and closes the rows.
-func eachEvent(rows *sql.Rows, fn func(*store.Event) error) error {
+// eachEvent calls fn for each event of some segments' rows, and closes the rows. It leaves
+// out segments that are damaged, and gives them.
+func eachEvent(rows *sql.Rows, fn func(*store.Event) error) (lost []lostSegment, err error) {
 	defer rows.Close()
 	for rows.Next() {
+		var l lostSegment
 		var packed sql.RawBytes
-		if err := rows.Scan(&packed); err != nil {
-			return err
+		if err := rows.Scan(&l.LastSeq, &l.FirstTime, &l.LastTime, &l.Events, &packed); err != nil {
+			return lost, err
 		}
 		events, err := store.ReadSegment(packed)
 		if err != nil {
-			return err
+			lost = append(lost, l)
+			continue
 		}
 		for i := range events {
 			if err := fn(&events[i]); err != nil {
-				return err
+				return lost, err
 			}
 		}
 	}
-	return rows.Err()
+	return lost, rows.Err()
 }
 
 // mergedTogether is how many segments are written in a transaction that puts them in the
@@ -146,20 +150,34 @@ func eachEvent(rows *sql.Rows, fn func(*store.Event) error) error {
 const mergedTogether = 16
 
 // mergeSegments merges a tenant's newest segments where many are small. Nobody sees a
-// difference: the events keep their places. Several processes may do it at once.
+// difference: the events keep their places. Those that are damaged stay as they are.
+// Several processes may do it at once.
 func (s *Store) mergeSegments(ctx context.Context, tenant store.TenantID) error {
 	for {
 		var tail []segmentRow
-		err := s.reader.SelectContext(ctx, &tail, segmentRows+`WHERE tenant_id = ? ORDER BY last_seq DESC LIMIT ?`, tenant, segmentEvents)
+		err := s.scans.SelectContext(ctx, &tail, segmentRows+`WHERE tenant_id = ? ORDER BY last_seq DESC LIMIT ?`, tenant, segmentEvents)
 		if err != nil {
 			return err
+		}
+		damaged, err := s.damagedSegments(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		for i := range tail {
+			if damaged[tail[i].LastSeq] {
+				tail[i].Events = fullSegment // never merged
+			}
 		}
 		runs := mergeable(tail)
 		if len(runs) == 0 {
 			return nil
 		}
 		for some := range slices.Chunk(runs, mergedTogether) {
-			if err := s.merge(ctx, tenant, some); err != nil && !errors.Is(err, errMergedElsewhere) {
+			err := s.merge(ctx, tenant, some)
+			if errors.Is(err, store.ErrDamaged) {
+				return nil // it is noted, and stays out the next time
+			}
+			if err != nil && !errors.Is(err, errMergedElsewhere) {
 				return err
 			}
 		}
@@ -169,7 +187,13 @@ func (s *Store) mergeSegments(ctx context.Context, tenant store.TenantID) error 
 // segmentRow is a segment without its events.
 type segmentRow struct {
 	ID, Events, Received, Bytes int64
-	LastSeq                     int64 `db:"last_seq"`
+	LastSeq                     store.EventSeq `db:"last_seq"`
+}
+
+// packedRow is what selectSegment reads.
+type packedRow struct {
+	lostSegment
+	Packed []byte
 }
 
 const segmentRows = `SELECT id, last_seq, events, received, length(packed) AS bytes FROM segments `
@@ -225,11 +249,11 @@ func (s *Store) merge(ctx context.Context, tenant store.TenantID, runs [][]segme
 	merged := make([]packedSegment, len(runs))
 	for i, run := range runs {
 		var err error
-		if merged[i], err = s.packRun(ctx, run); err != nil {
+		if merged[i], err = s.packRun(ctx, tenant, run); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		insert := tx.StmtxContext(ctx, s.statements.insertSegment)
 		for i, run := range runs {
 			if err := deleteRun(ctx, tx, run); err != nil {
@@ -258,20 +282,21 @@ func deleteRun(ctx context.Context, tx *sqlx.Tx, run []segmentRow) error {
 }
 
 // packRun makes one segment of a run, newest first.
-func (s *Store) packRun(ctx context.Context, run []segmentRow) (packedSegment, error) {
+func (s *Store) packRun(ctx context.Context, tenant store.TenantID, run []segmentRow) (packedSegment, error) {
 	var all []store.Event
 	received := int64(0)
 	for _, row := range slices.Backward(run) {
-		var packed []byte
-		err := s.reader.GetContext(ctx, &packed, selectSegment+`WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
+		var segment packedRow
+		err := s.scans.GetContext(ctx, &segment, selectSegment+`WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
 		if errors.Is(err, sql.ErrNoRows) {
 			return packedSegment{}, errMergedElsewhere
 		}
 		if err != nil {
 			return packedSegment{}, err
 		}
-		events, err := store.ReadSegment(packed)
+		events, err := store.ReadSegment(segment.Packed)
 		if err != nil {
+			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
 			return packedSegment{}, err
 		}
 		all = append(all, events...)

@@ -42,7 +42,7 @@ func (s *Store) SignedInFrom(ctx context.Context, email store.Email, network []b
 // PruneSignIns forgets the networks that nobody signed in from since a time.
 func (s *Store) PruneSignIns(ctx context.Context, olderThan time.Time) (err error) {
 	defer wrap(&err, "PruneSignIns")
-	return s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+	return s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sign_in_networks WHERE last < ?`, olderThan.UnixMicro())
 		return err
 	})

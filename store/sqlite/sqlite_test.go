@@ -13,7 +13,7 @@ import (
 // openIn opens the store in a folder; it is closed when the test ends.
 func openIn(t testing.TB, dir string, wait time.Duration) *Store {
 	t.Helper()
-	s, err := open(t.Context(), dir, wait)
+	s, err := open(t.Context(), dir, waits{wait, wait})
 	if err != nil {
 		t.Fatal(err)
 	}

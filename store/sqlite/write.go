@@ -10,17 +10,27 @@ import (
 	"pulseboard/store"
 )
 
-// write runs fn in a transaction and commits what it did, or nothing of it.
+// write runs fn in a transaction and commits what it did, or nothing of it. It is for what
+// a request waits for.
 //
-// It waits for the writers before it in this process and for those of others,
-// s.wait in all; then the error is store.ErrBusy. While it waits, ctx may end
+// It waits for the writers before it in this process and for those of others, so long in
+// all as a request should; then the error is store.ErrBusy. While it waits, ctx may end
 // it. Once begun it is completed: the context that fn gets does not end.
 func (s *Store) write(ctx context.Context, fn func(ctx context.Context, tx *sqlx.Tx) error) error {
-	waiting, cancel := context.WithTimeout(ctx, s.wait)
+	return s.writeWithin(ctx, s.waits.request, fn)
+}
+
+// writeBehind does the same in the background: it waits longer.
+func (s *Store) writeBehind(ctx context.Context, fn func(ctx context.Context, tx *sqlx.Tx) error) error {
+	return s.writeWithin(ctx, s.waits.patience, fn)
+}
+
+func (s *Store) writeWithin(ctx context.Context, wait time.Duration, fn func(ctx context.Context, tx *sqlx.Tx) error) error {
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := s.writer.Connx(waiting)
 	if err != nil {
-		return s.waitedInVain(ctx, waiting, err)
+		return waitedInVain(ctx, waiting, wait, err)
 	}
 	defer conn.Close()
 
@@ -28,7 +38,7 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, tx *sqlx
 	tx, err := conn.BeginTxx(begun, nil)
 	for ; isBusy(err); tx, err = conn.BeginTxx(begun, nil) {
 		if waiting.Err() != nil {
-			return s.waitedInVain(ctx, waiting, err)
+			return waitedInVain(ctx, waiting, wait, err)
 		}
 	}
 	if err != nil {
@@ -41,10 +51,10 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, tx *sqlx
 	return tx.Commit()
 }
 
-// retryBusy calls fn, which writes by itself, until no other process is in its
-// way, for s.wait at most.
+// retryBusy calls fn, which needs the file by itself, until no other process is in its
+// way, for s.waits.patience at most.
 func (s *Store) retryBusy(fn func() error) error {
-	deadline := time.Now().Add(s.wait)
+	deadline := time.Now().Add(s.waits.patience)
 	err := fn()
 	for isBusy(err) && time.Now().Before(deadline) {
 		err = fn()
@@ -53,12 +63,12 @@ func (s *Store) retryBusy(fn func() error) error {
 }
 
 // waitedInVain tells a caller that gave up from a lock that stayed.
-func (s *Store) waitedInVain(ctx, waiting context.Context, err error) error {
+func waitedInVain(ctx, waiting context.Context, wait time.Duration, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case waiting.Err() != nil:
-		return fmt.Errorf("%w: no turn to write within %s", store.ErrBusy, s.wait)
+		return fmt.Errorf("%w: no turn to write within %s", store.ErrBusy, wait)
 	}
 	return err
 }

@@ -80,3 +80,29 @@ func TestACallerMayGiveUpWaiting(t *testing.T) {
 		}
 	}
 }
+
+func TestBackgroundWorkAndCommandsWaitLongerThanRequests(t *testing.T) {
+	dir := t.TempDir()
+	s, err := open(t.Context(), dir, waits{request: 2 * lockSlice, patience: lockTimeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tenant := newTenant(t, s, "acme")
+	apply(t, s, tenant, store.Dashboard{ID: "d", Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}})
+	release := holdLock(t, dir)
+	background := make(chan error)
+	go func() { background <- s.DefineRollups(t.Context(), tenant) }()
+	if _, err := s.Record(t.Context(), tenant, []store.Event{{Name: "x"}}, noon); !errors.Is(err, store.ErrBusy) {
+		t.Errorf("a request: error %v", err)
+	}
+	release()
+	if err := <-background; err != nil {
+		t.Errorf("the background: %v", err)
+	}
+
+	w := waits{requestWait, lockTimeout}
+	if Patient(&w); w.request != lockTimeout {
+		t.Errorf("a command waits %v", w.request)
+	}
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"errors"
+	"hash/crc32"
+	"testing"
+	"time"
+
+	"encoding/binary"
+)
+
+func TestAGapIsShownAsLongAsItLiesInTheWindow(t *testing.T) {
+	d := Dashboard{ID: "d", Widgets: []Widget{
+		{Key: "count", Kind: Stat, Metric: Metric{Measure: Count}},
+		{Key: "other", Kind: Gauge, Metric: Metric{Measure: Uniques}},
+		{Key: "twice", Kind: Gauge, Metric: Metric{Measure: Formula, Formula: "2 * count"}},
+		{Key: "compared", Kind: Stat, Compare: Previous, Metric: Metric{Measure: Count}},
+	}}
+	r, err := ParseRange("now-1h", "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_770_000_000, 0)
+	window, err := r.Window(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := NewFold(d, View{Dashboard: "d", Range: r}, window)
+	shown := func() (keys string) {
+		for _, w := range fold.Readings() {
+			if w.Partial {
+				keys += string(w.Key) + " "
+			}
+		}
+		return keys
+	}
+	if got := shown(); got != "" {
+		t.Errorf("without a gap %q lack events", got)
+	}
+	whole := fold.Readings()[0]
+	key := d.RollupOf(d.Widgets[0].Metric).Key()
+	fold.Lack(key, Gap{window.From + 600, window.From + 660})
+	if got := shown(); got != "count twice compared " {
+		t.Errorf("with a gap %q lack events", got)
+	}
+	if delta := (Snapshot{Widgets: []WidgetReading{whole}}).Diff(Snapshot{Widgets: fold.Readings()[:1]}); len(delta.Changed) != 1 {
+		t.Error("a gap changes nothing on screens")
+	}
+	slide := func(by time.Duration) {
+		t.Helper()
+		next, err := r.Window(now.Add(by))
+		if err != nil || !fold.Slide(next) {
+			t.Fatalf("it can't slide: %v", err)
+		}
+	}
+	slide(10 * time.Minute)
+	if got := shown(); got != "count twice compared " {
+		t.Errorf("with a gap in the first step %q lack events", got)
+	}
+	slide(12 * time.Minute)
+	if got := shown(); got != "compared " { // with the period before
+		t.Errorf("after the gap %q lack events", got)
+	}
+	slide(80 * time.Minute)
+	if got := shown(); got != "" {
+		t.Errorf("long after the gap %q lack events", got)
+	}
+}
+
+func TestAPartialBlockStaysPartial(t *testing.T) {
+	rollup := Dashboard{}.RollupOf(Metric{Measure: Count})
+	fold := NewRollupFold(rollup)
+	fold.Add(&Event{Name: "a", Time: time.Unix(60, 0)})
+	for step := range fold.Steps() {
+		b := BlockBuilder{}
+		b.AddStep(step)
+		whole := b.Block()
+		b.Lack()
+		for _, c := range []struct {
+			block   []byte
+			partial bool
+		}{{whole, false}, {b.Block(), true}} {
+			merged, _, err := step.Merge(c.block)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if partial, err := CheckBlock(merged); err != nil || partial != c.partial {
+				t.Errorf("partial %t, error %v", partial, err)
+			}
+			again := BlockBuilder{}
+			if err := again.AddBlock(merged); err != nil || again.Partial() != c.partial || again.Events() != 2 {
+				t.Errorf("partial %t, %d events, error %v", again.Partial(), again.Events(), err)
+			}
+		}
+		if _, _, err := step.Merge([]byte{}); !errors.Is(err, ErrDamaged) {
+			t.Errorf("an empty block merges: %v", err)
+		}
+	}
+}
+
+// sealed puts the right checksum behind what is no block.
+func sealed(b ...byte) []byte {
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func TestABlockThatNoFoldCanReadIsDamaged(t *testing.T) {
+	rollup := Dashboard{Variables: []Variable{{Name: "x", Property: "x"}}}.RollupOf(Metric{Measure: Count})
+	for name, block := range map[string][]byte{
+		"nothing": nil, "no version": sealed(), "another version": sealed(9, 0), "an end too soon": sealed(blockVersion, 3),
+		"bytes behind": sealed(blockVersion, 0, 0), "a group without a name": sealed(blockVersion, 1, 1, 200, 0, 1),
+	} {
+		if err := rollup.VerifyBlock(block); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := rollup.VerifyBlock(groups{}.append(nil)); err != nil {
+		t.Error(err)
+	}
+}
