@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hostileCmd attacks a server, one attack after the other, while others use it.
+type hostileCmd struct {
+	Binary  string        `help:"The pulseboard to attack." default:"bin/pulseboard" type:"path"`
+	Viewers int           `help:"Streams of the others." default:"1000"`
+	Quiet   time.Duration `help:"How long the others are alone, to compare with." default:"20s"`
+	For     time.Duration `help:"How long an attack lasts." default:"15s"`
+	Memory  string        `help:"--view-memory of the server." default:"256MiB"`
+	Ceiling float64       `help:"MiB over the start at which a server is killed and its attack ends." default:"2048"`
+	Only    string        `help:"Run these attacks only, separated by commas."`
+	List    bool          `help:"Print the names of the attacks and what they do, and end."`
+	JSON    bool          `help:"Print the table as JSON."`
+
+	ctx   context.Context
+	bench *hostileBench
+}
+
+// attack is what one hostile sender does to a server.
+type attack struct {
+	name, what string
+	// run goes on until ctx ends, and bounds what it has under way.
+	run func(ctx context.Context, t *target, got *tally) error
+}
+
+var attacks = []attack{
+	{"views-embed", "snapshots of a board of 5 widgets with an embed token, from and to shifted each time, 4 at once", snapshotsOfShiftedRanges},
+	{"views-pages", "the same as pages of a signed-in viewer", pagesOfShiftedRanges},
+	{"views-streams", "streams of shifted ranges, opened and closed, 4 at once", streamsOfShiftedRanges},
+	{"views-wide", "100 lines by a property of 300,000 values, and a table of 1,000 groups, of shifted ranges", wideBoards},
+	{"variables", "snapshots with values of 900 KB and of 1,900 characters, each another", distinctVariables},
+	{"cursors", "streams of one address, each with another cursor made up from a true one", inventedCursors},
+	{"sign-in", "50 wrong guesses a second for one account, e-mail addresses of 60 KB, other cases of the address", guessPasswords},
+	{"slow", "192 senders of a byte a second, with a key, without one, and to pages; half-closed and cut requests", sendSlowly},
+	{"bombs", "gzip and zstd bombs of 8 senders at once", sendBombs},
+	{"names", "300,000 names of events, properties, groups and users, while boards by those are open", sendNames},
+}
+
+// quiet is the name of the run without an attack.
+const quiet = "quiet"
+
+// Run prints the table, and fails where a bound was missed.
+func (cmd *hostileCmd) Run(ctx context.Context) error {
+	if cmd.List {
+		for _, a := range attacks {
+			fmt.Printf("%s\t%s\n", a.name, a.what)
+		}
+		return nil
+	}
+	chosen, err := choose(cmd.Only)
+	if err != nil {
+		return err
+	}
+	if err := allowFiles(); err != nil {
+		return err
+	}
+	cmd.ctx = ctx
+	say("seeding")
+	if cmd.bench, err = newHostileBench(ctx, cmd.Binary, cmd.Memory); err != nil {
+		return err
+	}
+	defer cmd.bench.close()
+	rows, err := cmd.all(chosen)
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		write := json.NewEncoder(os.Stdout)
+		write.SetIndent("", "  ")
+		err = write.Encode(rows)
+	} else {
+		printHostile(os.Stdout, rows)
+	}
+	if missed := missedRows(rows); err == nil && len(missed) > 0 {
+		return fmt.Errorf("a bound was missed under %s", strings.Join(missed, ", "))
+	}
+	return err
+}
+
+// choose gives the attacks of these names, all where there is none.
+func choose(only string) ([]attack, error) {
+	if only == "" {
+		return attacks, nil
+	}
+	var chosen []attack
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(attacks, func(a attack) bool { return a.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no attack is called %q: see --list", name)
+		}
+		chosen = append(chosen, attacks[i])
+	}
+	return chosen, nil
+}
+
+func (cmd *hostileCmd) all(chosen []attack) (rows []hostileRow, err error) {
+	alone, err := cmd.under(attack{name: quiet, run: func(context.Context, *target, *tally) error { return nil }}, cmd.Quiet)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", quiet, err)
+	}
+	alone.compare(alone.P99, hostileBounds)
+	rows = append(rows, alone)
+	say("%s", alone.line())
+	for _, a := range chosen {
+		r, err := cmd.under(a, cmd.For)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", a.name, err)
+		}
+		r.compare(alone.P99, hostileBounds)
+		rows = append(rows, r)
+		say("%s", r.line())
+	}
+	return rows, nil
+}
+
+// warming is how long the others are at work before an attack begins: long enough for
+// each view to have been quiet for a cadence.
+const warming = 6 * time.Second
+
+// under runs an attack on a server of its own, and measures what the others have of it.
+func (cmd *hostileCmd) under(a attack, lasts time.Duration) (row hostileRow, err error) {
+	t, err := cmd.bench.start(cmd.ctx)
+	if err != nil {
+		return row, err
+	}
+	defer t.close()
+	o, err := newBystanders(t, cmd.Viewers)
+	if err != nil {
+		return row, err
+	}
+	defer o.close()
+	working, stop := context.WithCancel(cmd.ctx)
+	defer stop()
+	o.work(working)
+	time.Sleep(warming)
+
+	o.begin()
+	m := watchMemory(t.cmd.Process.Pid)
+	got := newTally()
+	attacking, cancel := context.WithTimeout(cmd.ctx, lasts)
+	defer cancel()
+	m.above(cmd.Ceiling, cancel)
+	began := time.Now()
+	if err := a.run(attacking, t, got); err != nil && attacking.Err() == nil {
+		return row, err
+	}
+	<-attacking.Done()
+	row = hostileRow{Attack: a.name, Seconds: time.Since(began).Seconds()}
+	row.Killed = m.reached()
+	if row.Killed {
+		o.end() // what fails from now on fails because the server is killed
+		t.kill()
+	}
+	stop()
+	o.finish()
+	o.end()
+	row.memory = m.stop()
+	o.report(&row)
+	if err := t.end(); err != nil && !row.Killed {
+		return row, err
+	}
+	size, err := folderSize(t.dir)
+	row.Grown, row.Accepted, row.Attacker, row.FalseYes = size-cmd.bench.size, got.accepted.Load()+o.accepted.Load(), got.byLabel(), int(got.falseYes.Load())
+	return row, err
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
