@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	rooms = 10 // views of the board that the others watch
 	// ticksEvery is longer than the default --cycle: each tick finds its view quiet and
 	// goes out at once, so that what is measured is the server and not the cadence.
 	ticksEvery  = 6 * time.Second
@@ -44,7 +43,7 @@ type bystanders struct {
 }
 
 // newBystanders opens the streams. Each viewer is another one to the server.
-func newBystanders(t *target, viewers int) (*bystanders, error) {
+func newBystanders(t *target, viewers, rooms int) (*bystanders, error) {
 	o := &bystanders{t: t, each: viewers / rooms, client: clientAt(addressOfOthers), all: newTally(), refused: newTally()}
 	for room := range rooms {
 		var cookies []string
@@ -107,12 +106,12 @@ func (o *bystanders) report(r *hostileRow) {
 
 // work goes on until ctx ends.
 func (o *bystanders) work(ctx context.Context) {
-	for room := range rooms {
+	for room := range o.fleets {
 		o.underWay.Go(func() { o.tickRoom(ctx, room) })
 	}
 	o.every(ctx, time.Second/postsASecond, o.ingest)
 	o.every(ctx, time.Second, func(int) { o.visit("user", mail, clientAt(addressOfOthers), "/dashboards/calm") })
-	o.every(ctx, time.Second, func(int) { o.visit("owner", owner, clientAt(addressOfOwner), "/dashboards") })
+	o.every(ctx, time.Second, func(int) { o.visit("owner", owner, clientAt(addressOfOwner), "/dashboards/small") })
 }
 
 // every calls fn again and again, without waiting for what it does.
@@ -198,7 +197,8 @@ func openPage(ctx context.Context, c *http.Client, address, cookie string) (stat
 
 // tickRoom sends a room an event now and then, and notes when its viewers have it.
 func (o *bystanders) tickRoom(ctx context.Context, room int) {
-	wait := ticksEvery * time.Duration(room) / rooms
+	rooms := len(o.fleets)
+	wait := ticksEvery * time.Duration(room) / time.Duration(rooms)
 	for i := room; ; i += rooms {
 		select {
 		case <-ctx.Done():
