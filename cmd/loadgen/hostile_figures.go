@@ -22,6 +22,7 @@ type hostileRow struct {
 	Attack   string  `json:"attack"`
 	Seconds  float64 `json:"seconds"`
 	Killed   bool    `json:"killed"` // the server, for its memory
+	Ended    bool    `json:"ended"`  // cleanly and in time, when it was told to
 	memory   `json:"memory"`
 	Grown    int64          `json:"disk_grown_bytes"` // the data folder, from before the server started to after it ended
 	Accepted int64          `json:"accepted_bytes"`   // bodies of accepted events, unpacked, of the attacker and the others
@@ -70,6 +71,7 @@ func (r *hostileRow) compare(quietP99 float64, b bounds) {
 		{"refused", sum(r.Refused) > 0},
 		{"broke off", r.BrokeOff > 0},
 		{"false yes", r.FalseYes > 0},
+		{"end", !r.Killed && !r.Ended},
 		{"p99", r.Ticks == 0 || r.Ratio > b.ratio},
 	} {
 		if bound.missed {

@@ -53,7 +53,7 @@ func makeBombs() (bombs []bomb, err error) {
 		return func(w io.Writer) (int, error) { return io.WriteString(w, body) }
 	}
 	zeros := func(w io.Writer) (int, error) {
-		n, err := io.CopyN(w, zero{}, 256<<20)
+		n, err := io.CopyN(w, zero{}, 64<<20)
 		return int(n), err
 	}
 	for _, b := range []struct {

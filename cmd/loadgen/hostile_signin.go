@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // guessPasswords tries to get into an account, to lock its owner out, and to fill what
@@ -42,15 +43,18 @@ func guessPasswords(ctx context.Context, t *target, got *tally) error {
 	return nil
 }
 
-// otherCase writes the letters of a text in one of many mixtures of cases.
+// otherCase writes the letters of a text in one of the mixtures of cases that there are.
 func otherCase(text string, i int) string {
-	b := []byte(strings.ToLower(text))
-	for at := range b {
-		if i>>(at%16)&1 == 1 {
-			b[at] = strings.ToUpper(string(b[at]))[0]
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) {
+			return r
 		}
-	}
-	return string(b)
+		upper := i&1 == 1
+		if i >>= 1; upper {
+			return unicode.ToUpper(r)
+		}
+		return unicode.ToLower(r)
+	}, text)
 }
 
 // mostUnderWay bounds what one kind of sender waits for at once.

@@ -276,9 +276,13 @@ func (t *target) snapshot(board string, query url.Values) string {
 // patience is how long anybody waits for an answer.
 const patience = 10 * time.Second
 
-// end lets the server close its store, and kills it where it does not in time.
+// endingTime is how long a server may take to end; with what it drains that is 10 s.
+const endingTime = 12 * time.Second
+
+// end lets the server close its store, and kills it where that takes too long: then and
+// where it fails the error is not nil.
 func (t *target) end() error {
-	late := time.AfterFunc(patience+5*time.Second, t.kill)
+	late := time.AfterFunc(endingTime, func() { _ = t.cmd.Process.Kill() })
 	defer late.Stop()
 	return t.site.end()
 }
