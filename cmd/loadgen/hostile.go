@@ -15,8 +15,8 @@ type hostileCmd struct {
 	Binary  string        `help:"The pulseboard to attack." default:"bin/pulseboard" type:"path"`
 	Viewers int           `help:"Streams of the others." default:"1000"`
 	Rooms   int           `help:"Views of one board that they share; each has an event every 6 s, in turn." default:"2"`
-	Quiet   time.Duration `help:"How long the others are alone, to compare with." default:"20s"`
-	For     time.Duration `help:"How long an attack lasts." default:"20s"`
+	Quiet   time.Duration `help:"How long the others are alone, before and after, to compare with." default:"18s"`
+	For     time.Duration `help:"How long an attack lasts." default:"18s"`
 	Memory  string        `help:"--view-memory of the server." default:"256MiB"`
 	Ceiling float64       `help:"MiB over the start at which a server is killed and its attack ends." default:"2048"`
 	Only    string        `help:"Run these attacks only, separated by commas."`
@@ -107,22 +107,31 @@ func choose(only string) ([]attack, error) {
 	return chosen, nil
 }
 
+// all runs the attacks, with a quiet run before and after them: those two together are
+// what the others' p99 is compared with, for the machine may be busier later than at first.
 func (cmd *hostileCmd) all(chosen []attack) (rows []hostileRow, err error) {
-	alone, err := cmd.under(attack{name: quiet, run: func(context.Context, *target, *tally) error { return nil }}, cmd.Quiet)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", quiet, err)
+	alone := func(name string) attack {
+		return attack{name: name, run: func(context.Context, *target, *tally) error { return nil }}
 	}
-	alone.compare(alone.P99, hostileBounds)
-	rows = append(rows, alone)
-	say("%s", alone.line())
-	for _, a := range chosen {
-		r, err := cmd.under(a, cmd.For)
+	var quietTicks []float64
+	for _, a := range slices.Concat([]attack{alone(quiet)}, chosen, []attack{alone(quiet + " again")}) {
+		lasts, isQuiet := cmd.For, strings.HasPrefix(a.name, quiet)
+		if isQuiet {
+			lasts = cmd.Quiet
+		}
+		r, err := cmd.under(a, lasts)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", a.name, err)
 		}
-		r.compare(alone.P99, hostileBounds)
+		if isQuiet {
+			quietTicks = append(quietTicks, r.ticks...)
+		}
+		r.compare(middle(slices.Clone(quietTicks)), hostileBounds)
 		rows = append(rows, r)
 		say("%s", r.line())
+	}
+	for i := range rows {
+		rows[i].compare(middle(quietTicks), hostileBounds)
 	}
 	return rows, nil
 }
@@ -153,26 +162,25 @@ func (cmd *hostileCmd) under(a attack, lasts time.Duration) (row hostileRow, err
 	got := newTally()
 	attacking, cancel := context.WithTimeout(cmd.ctx, lasts)
 	defer cancel()
-	m.above(cmd.Ceiling, cancel)
+	m.above(cmd.Ceiling, func() {
+		o.end() // what fails from now on fails because the server is killed
+		_ = t.cmd.Process.Kill()
+		cancel()
+	})
 	began := time.Now()
 	if err := a.run(attacking, t, got); err != nil && attacking.Err() == nil {
 		return row, err
 	}
 	<-attacking.Done()
 	row = hostileRow{Attack: a.name, Seconds: time.Since(began).Seconds()}
-	row.Killed = m.reached()
-	if row.Killed {
-		o.end() // what fails from now on fails because the server is killed
-		t.kill()
-	}
 	stop()
 	o.finish()
 	o.end()
-	row.memory = m.stop()
+	row.memory, row.Killed = m.stop(), m.reached()
 	o.report(&row)
 	row.Ended = t.end() == nil
-	size, err := folderSize(t.dir)
-	row.Grown, row.Accepted, row.Attacker, row.FalseYes = size-cmd.bench.size, got.accepted.Load()+o.accepted.Load(), got.byLabel(), int(got.falseYes.Load())
+	size, err := t.size(cmd.ctx)
+	row.Grown, row.Accepted, row.Attacker, row.FalseYes = size-cmd.bench.bytes, got.accepted.Load()+o.accepted.Load(), got.byLabel(), int(got.falseYes.Load())
 	return row, err
 }
 

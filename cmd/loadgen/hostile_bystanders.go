@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (o *bystanders) report(r *hostileRow) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r.Ticks, r.P99 = len(o.ticks), middle(o.ticks)
+	r.ticks, r.Ticks, r.P99 = o.ticks, len(o.ticks), middle(slices.Clone(o.ticks))
 }
 
 // work goes on until ctx ends.

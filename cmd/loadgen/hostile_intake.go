@@ -36,7 +36,7 @@ func sendBombs(ctx context.Context, t *target, got *tally) error {
 		ask(ctx, got, b.kind, func() (int, error) {
 			status, accepted, err := postBatch(ctx, c, t, b.path, t.bench.attackKey, b.coding, b.packed)
 			if accepted > 0 {
-				got.accepted.Add(int64(b.unpacked))
+				got.accepted.Add(int64(len(b.packed)))
 			}
 			return status, err
 		})

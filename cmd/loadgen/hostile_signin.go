@@ -13,7 +13,7 @@ import (
 // the server remembers of those who try. The owner is one of the others.
 func guessPasswords(ctx context.Context, t *target, got *tally) error {
 	const longest = 60 << 10 // bytes of an address; a form may have 64 KiB
-	guesser, stuffer := clientAt(addressOfAttacker), clientAt(manyAddresses(0))
+	guesser, stuffer, mixer := clientAt(addressOfAttacker), clientAt(manyAddresses(0)), clientAt(manyAddresses(1))
 	var all sync.WaitGroup
 	all.Go(func() {
 		steadily(ctx, 50, func(i int) {
@@ -34,7 +34,7 @@ func guessPasswords(ctx context.Context, t *target, got *tally) error {
 	all.Go(func() {
 		steadily(ctx, 20, func(i int) {
 			ask(ctx, got, "case", func() (int, error) {
-				status, _, err := t.signIn(ctx, guesser, otherCase(owner, i), "guess")
+				status, _, err := t.signIn(ctx, mixer, otherCase(owner, i), "guess")
 				return status, err
 			})
 		})

@@ -46,7 +46,7 @@ func TestAViewerThatLacksATickWaitedTheLongest(t *testing.T) {
 // reached is a row that misses nothing, just.
 func reached() hostileRow {
 	return hostileRow{
-		memory: memory{Start: 100, Most: 500, Over: 400}, Grown: 10<<20 + 8<<20, Accepted: 10 << 20,
+		memory: memory{Start: 100, Most: 500, Over: 400}, Grown: 10<<20 + 4<<20, Accepted: 10 << 20,
 		Others: map[string]int{"events": 300}, Refused: map[string]int{}, Ticks: 6, P99: 20, Ended: true,
 	}
 }
