@@ -177,7 +177,7 @@ func (f *fleet) total() counts {
 	return f.counts
 }
 
-// arrivalsOf gives when an update came to each viewer that has it.
+// arrivalsOf returns when an update came to each viewer that has it.
 func (f *fleet) arrivalsOf(id string) []int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -27,10 +27,10 @@ type hostileCmd struct {
 	bench *hostileBench
 }
 
-// attack is what one hostile sender does to a server.
+// attack is one way to harm a server.
 type attack struct {
 	name, what string
-	// run goes on until ctx ends, and bounds what it has under way.
+	// run attacks until ctx ends, with a bounded number of requests under way.
 	run func(ctx context.Context, t *target, got *tally) error
 }
 
@@ -88,7 +88,7 @@ func (cmd *hostileCmd) Run(ctx context.Context) error {
 	return err
 }
 
-// choose gives the attacks of these names, all where there is none.
+// choose returns the attacks of these names, or all of them when no name is given.
 func choose(only string) ([]attack, error) {
 	if only == "" {
 		return attacks, nil
@@ -107,8 +107,8 @@ func choose(only string) ([]attack, error) {
 	return chosen, nil
 }
 
-// all runs the attacks, with a quiet run before and after them: those two together are
-// what the others' p99 is compared with, for the machine may be busier later than at first.
+// all runs the attacks, with a quiet run before and after them. The others' p99 is compared
+// with both quiet runs together, for the machine may be busier later than at first.
 func (cmd *hostileCmd) all(chosen []attack) (rows []hostileRow, err error) {
 	alone := func(name string) attack {
 		return attack{name: name, run: func(context.Context, *target, *tally) error { return nil }}
@@ -140,7 +140,7 @@ func (cmd *hostileCmd) all(chosen []attack) (rows []hostileRow, err error) {
 // each view to have been quiet for a cadence.
 const warming = 6 * time.Second
 
-// under runs an attack on a server of its own, and measures what the others have of it.
+// under runs an attack on a server of its own, and measures the harm to the others.
 func (cmd *hostileCmd) under(a attack, lasts time.Duration) (row hostileRow, err error) {
 	t, err := cmd.bench.start(cmd.ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (cmd *hostileCmd) under(a attack, lasts time.Duration) (row hostileRow, err
 	attacking, cancel := context.WithTimeout(cmd.ctx, lasts)
 	defer cancel()
 	m.above(cmd.Ceiling, func() {
-		o.end() // what fails from now on fails because the server is killed
+		o.end() // requests that fail from now on fail because the server is killed
 		_ = t.cmd.Process.Kill()
 		cancel()
 	})

@@ -17,7 +17,7 @@ import (
 
 const (
 	// ticksEvery is longer than the default --cycle: each tick finds its view quiet and
-	// goes out at once, so that what is measured is the server and not the cadence.
+	// goes out at once, so that the delay is the server's and not the cadence's.
 	ticksEvery  = 6 * time.Second
 	afterUpdate = 5200 * time.Millisecond
 	longestTick = 5 * time.Second
@@ -91,7 +91,7 @@ func (o *bystanders) end() { o.counting.Store(false) }
 // finish waits for the answers to all that was asked.
 func (o *bystanders) finish() { o.underWay.Wait() }
 
-// report adds what the others had of it.
+// report adds the harm to the others to a row.
 func (o *bystanders) report(r *hostileRow) {
 	r.Others, r.Refused = o.all.byLabel(), o.refused.byLabel()
 	if !r.Killed {
@@ -115,7 +115,7 @@ func (o *bystanders) work(ctx context.Context) {
 	o.every(ctx, time.Second, func(int) { o.visit("owner", owner, clientAt(addressOfOwner), "/dashboards/small") })
 }
 
-// every calls fn again and again, without waiting for what it does.
+// every calls fn at each interval, whether the call before has returned or not.
 func (o *bystanders) every(ctx context.Context, interval time.Duration, fn func(i int)) {
 	o.underWay.Go(func() {
 		ticker := time.NewTicker(interval)
@@ -131,7 +131,7 @@ func (o *bystanders) every(ctx context.Context, interval time.Duration, fn func(
 	})
 }
 
-// count says what became of a request.
+// count counts a request by its outcome.
 func (o *bystanders) count(kind string, status, wanted int, err error) {
 	if !o.counting.Load() {
 		return
@@ -217,7 +217,7 @@ func (o *bystanders) tickRoom(ctx context.Context, room int) {
 	}
 }
 
-// tick gives how long the viewer at the 99th percentile waited for an event.
+// tick sends an event and returns how long the viewer at the 99th percentile waited for it.
 func (o *bystanders) tick(i, room int) time.Duration {
 	f := o.fleets[room]
 	known, posted := f.known(), time.Now()
@@ -238,7 +238,7 @@ func (o *bystanders) tick(i, room int) time.Duration {
 	return took
 }
 
-// postBatch sends a batch of events and gives how many of it were accepted.
+// postBatch sends a batch of events and returns how many of them were accepted.
 func postBatch(ctx context.Context, c *http.Client, t *target, path, key, coding string, body []byte) (status, accepted int, err error) {
 	r, err := http.NewRequestWithContext(ctx, "POST", t.url(path, nil), strings.NewReader(string(body)))
 	if err != nil {

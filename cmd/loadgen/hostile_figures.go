@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// hostileRow is what an attack did.
+// hostileRow is the harm that an attack did.
 type hostileRow struct {
 	Attack   string  `json:"attack"`
 	Seconds  float64 `json:"seconds"`
@@ -43,18 +43,18 @@ type memory struct {
 	Over  float64 `json:"over_mib"`
 }
 
-// bounds are what an attack must not exceed.
+// bounds limit the harm that an attack may do.
 type bounds struct {
 	memory float64 // MiB over the start
-	disk   int64   // bytes over what was accepted: the files' own growth
+	disk   int64   // bytes beyond those accepted: the files' own growth
 	ratio  float64 // of p99 to that of the quiet run
 }
 
-// hostileBounds: a data folder grows by some MiB from being served at all, for
-// rollups, sessions and free pages of the file.
+// hostileBounds are those of the issue. A data folder grows by some MiB without any attack
+// too: by rollups, sessions and free pages of the file.
 var hostileBounds = bounds{400, 4 << 20, 2}
 
-// compare sets what depends on the quiet run, and names the bounds that were missed.
+// compare sets the ratio to the p99 of the quiet runs in ms, and names the bounds that were missed.
 func (r *hostileRow) compare(quietP99 float64, b bounds) {
 	r.Ratio = 0
 	if quietP99 > 0 {
@@ -141,7 +141,7 @@ func listed(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// tickP99 gives how long the viewer at the 99th percentile of a tick waited for it.
+// tickP99 returns how long the viewer at the 99th percentile of a tick waited for it.
 // Viewers that did not have it by then waited for the longest time.
 func tickP99(posted int64, arrivals []int64, viewers int, longest time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(arrivals))
@@ -152,7 +152,7 @@ func tickP99(posted int64, arrivals []int64, viewers int, longest time.Duration)
 	return min(time.Duration(sorted[rank]-posted), longest)
 }
 
-// tally counts what became of requests.
+// tally counts requests by their outcome.
 type tally struct {
 	accepted atomic.Int64 // bytes of the bodies of accepted events
 	falseYes atomic.Int64
@@ -230,7 +230,7 @@ func (m *memoryWatch) look() {
 	}
 }
 
-// mostResident gives the greatest size so far. The kernel's peak is since the process
+// mostResident returns the greatest size so far. The kernel's peak is since the process
 // began, so it tells of the time of an attack when it has grown in that time.
 func mostResident(sofar, now, startPeak, peak int64) int64 {
 	if peak > startPeak {
@@ -248,7 +248,7 @@ func (m *memoryWatch) stop() memory {
 	return memory{start, most, most - start}
 }
 
-// residentSize gives VmRSS and VmHWM of a process in bytes, 0 when it has ended.
+// residentSize returns VmRSS and VmHWM of a process in bytes, 0 when it has ended.
 func residentSize(pid int) (now, peak int64) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// What someone with an ingest key can do to a server.
+// The attacks of a sender that has an ingest key.
 
 // bomb is a body that is much larger when it is unpacked.
 type bomb struct {
@@ -44,8 +44,8 @@ func sendBombs(ctx context.Context, t *target, got *tally) error {
 	return nil
 }
 
-// makeBombs packs bodies that are too large and such that are just not: of those, what
-// is read of them costs.
+// makeBombs packs bodies that are too large, and bodies just below the limit, which the
+// server has to read.
 func makeBombs() (bombs []bomb, err error) {
 	const most = 8 << 20 // bytes of a batch that is taken
 	filled := func(head, fill, tail string) func(io.Writer) (int, error) {

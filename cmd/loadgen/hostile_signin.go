@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// guessPasswords tries to get into an account, to lock its owner out, and to fill what
-// the server remembers of those who try. The owner is one of the others.
+// guessPasswords tries to get into an account, to lock its owner out, and to fill the
+// server's memory of failed sign-ins. The owner is one of the others.
 func guessPasswords(ctx context.Context, t *target, got *tally) error {
 	const longest = 60 << 10 // bytes of an address; a form may have 64 KiB
 	guesser, stuffer, mixer := clientAt(addressOfAttacker), clientAt(manyAddresses(0)), clientAt(manyAddresses(1))
@@ -57,7 +57,7 @@ func otherCase(text string, i int) string {
 	}, text)
 }
 
-// mostUnderWay bounds what one kind of sender waits for at once.
+// mostUnderWay bounds the requests that one kind of sender waits for at once.
 const mostUnderWay = 64
 
 // steadily does something so many times a second until ctx ends, whether the one before

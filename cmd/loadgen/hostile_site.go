@@ -78,7 +78,7 @@ widgets:
   - {key: names, title: Names, kind: table, measure: count, by: name, limit: 100}
 `
 
-// boardCalm is what the others watch, in the tenant "calm". Each of its rooms is a view.
+// boardCalm is the board that the others watch, in the tenant "calm". Each of its rooms is a view.
 const boardCalm = `
 id: calm
 title: Calm
@@ -124,7 +124,7 @@ func newHostileBench(ctx context.Context, binary, memory string) (b *hostileBenc
 	if err := b.seed(ctx); err != nil {
 		return nil, err
 	}
-	for range 2 { // what a server keeps house with when it starts is done at the second
+	for range 2 { // a server finishes some housekeeping only when it starts again
 		if err := b.settle(ctx); err != nil {
 			return nil, err
 		}
@@ -232,10 +232,10 @@ func (b *hostileBench) settle(ctx context.Context) error {
 	return t.end()
 }
 
-// size gives the bytes of all files in the folder of a site that is not served. What
-// stands in the log of the database is brought home before, after other statements. Free
-// pages of a seeded folder are given back by a VACUUM: they would hide as much growth as
-// they are, or look like shrinking when the server gives them back.
+// size returns the bytes of all files in the folder of a site that is not served, after it
+// ran statements on the database and emptied its log. A seeded folder needs a VACUUM: its
+// free pages would hide as much growth, or look like shrinking when the server gives them
+// back.
 func (s *site) size(ctx context.Context, statements ...string) (bytes int64, err error) {
 	db, err := connect(filepath.Join(s.dir, sqlite.File))
 	if err != nil {
@@ -299,7 +299,7 @@ func (t *target) snapshot(board string, query url.Values) string {
 // patience is how long anybody waits for an answer.
 const patience = 10 * time.Second
 
-// endingTime is how long a server may take to end; with what it drains that is 10 s.
+// endingTime is how long a server may take to end: 10 s by the contract, and some more here.
 const endingTime = 12 * time.Second
 
 // end lets the server close its store, and kills it where that takes too long: then and
@@ -318,7 +318,7 @@ const (
 	addressOfAttacker  = "127.0.0.66"
 )
 
-// manyAddresses gives an attacker one of 64 addresses.
+// manyAddresses returns for an attacker one of 64 addresses.
 func manyAddresses(i int) string { return fmt.Sprintf("127.0.1.%d", 1+i%64) }
 
 func dialer(from string) *net.Dialer {
@@ -334,7 +334,7 @@ func clientAt(from string) *http.Client {
 	}
 }
 
-// signIn gives the status of a sign-in and, where it is right, the cookies.
+// signIn returns the status of a sign-in and the cookies that it set.
 func (t *target) signIn(ctx context.Context, c *http.Client, email, word string) (status int, cookie string, err error) {
 	form := url.Values{"email": {email}, "password": {word}}.Encode()
 	r, err := http.NewRequestWithContext(ctx, "POST", t.url("/login", nil), strings.NewReader(form))

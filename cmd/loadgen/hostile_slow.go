@@ -107,8 +107,8 @@ func readStatus(conn net.Conn) int {
 	return answer.StatusCode
 }
 
-// sendHalfClosed sends a whole batch and shuts its side of the connection, as some
-// senders do that have no more to say. They still want the answer.
+// sendHalfClosed sends a whole batch, shuts its side of the connection, as some senders
+// do, and still waits for the answer.
 func (t *target) sendHalfClosed(ctx context.Context, i int, got *tally) {
 	body := fmt.Sprintf(`{"event":"half-closed","properties":{"number":%d}}`, i)
 	status := 0
@@ -145,7 +145,7 @@ func (t *target) sendCut(ctx context.Context, got *tally) {
 	}
 }
 
-// onConnection gives fn a connection that ends with ctx, or when it takes too long.
+// onConnection calls fn with a connection that ends with ctx, or when it takes too long.
 func (t *target) onConnection(ctx context.Context, fn func(*net.TCPConn) error) error {
 	conn, err := dialer(addressOfAttacker).DialContext(ctx, "tcp", t.address)
 	if err != nil {

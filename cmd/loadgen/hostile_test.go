@@ -143,7 +143,7 @@ func TestAttacksAreChosenByName(t *testing.T) {
 	}
 }
 
-// What is distinct in an attack decides what it can find.
+// An attack that repeats itself finds less.
 func TestAttackersDoNotRepeatThemselves(t *testing.T) {
 	seen := map[string]bool{}
 	once := func(kind, text string) {

@@ -16,10 +16,9 @@ import (
 	"pulseboard/store"
 )
 
-// What someone who may look at a board can do to a server.
+// The attacks of a viewer.
 
-// repeat lets some do a thing again and again until ctx ends. What fn counts after
-// that is not counted: it was cut off by the end and not by the server.
+// repeat calls fn again and again until ctx ends, from some goroutines at once.
 func repeat(ctx context.Context, atOnce int, fn func(i int)) {
 	var next atomic.Int64
 	together(atOnce, func(int) {
@@ -29,8 +28,9 @@ func repeat(ctx context.Context, atOnce int, fn func(i int)) {
 	})
 }
 
-// ask counts the status of an answer under a kind. A sender that is told to come again
-// later does so after a moment, so that an attack is not a loop of refusals alone.
+// ask makes a request and counts the status of its answer under a kind, but not when ctx
+// ended before the answer came. After a refusal it waits for a moment, so that an attack is
+// not a loop of refusals alone.
 func ask(ctx context.Context, got *tally, kind string, request func() (status int, err error)) {
 	status, err := request()
 	switch {
@@ -57,7 +57,7 @@ func failure(err error) string {
 	return "cut"
 }
 
-// shifted gives a range of a day that nobody asked for before.
+// shifted returns a range of a day; each number has another.
 func shifted(i int) url.Values {
 	at := time.Now().Add(-time.Duration(i) * 1009 * time.Millisecond)
 	return url.Values{"from": {strconv.FormatInt(at.Add(-history).UnixMilli(), 10)}, "to": {strconv.FormatInt(at.UnixMilli(), 10)}}
@@ -102,7 +102,7 @@ func streamsOfShiftedRanges(ctx context.Context, t *target, got *tally) error {
 	return nil
 }
 
-// clientsAtMany are clients of many addresses, for what an address may not do often.
+// clientsAtMany returns clients of many addresses, for one address may open few streams.
 func clientsAtMany() (clients []*http.Client) {
 	for i := range manyOnes {
 		c := clientAt(manyAddresses(i))
@@ -204,7 +204,7 @@ func inventedCursors(ctx context.Context, t *target, got *tally) error {
 }
 
 // newestID changes a board once, so that its ids span the time since it was seeded, and
-// gives the newest.
+// returns the newest.
 func (t *target) newestID(ctx context.Context, c *http.Client, board string) (store.Seq, error) {
 	status, _, err := postBatch(ctx, c, t, "/api/events", t.bench.attackKey, "", []byte(`{"event":"request","properties":{"path":"/shop/1"}}`))
 	if err != nil || status != http.StatusAccepted {
