@@ -122,11 +122,21 @@ func printHostile(to io.Writer, rows []hostileRow) {
 	w.Flush()
 	b := hostileBounds
 	fmt.Fprintf(to, "\nbounds: RSS %.0f MiB over the start; the data folder grown by at most the bodies accepted and %d MiB; none of the others refused, none broke off; p99 %g × that of the quiet run\n", b.memory, b.disk>>20, b.ratio)
+	if busy(rows) {
+		fmt.Fprintln(to, "the quiet runs differ from each other: the machine has other work to do, so no p99 here can be trusted; run it again when it is idle")
+	}
 	for _, r := range rows {
 		if len(r.Refused) > 0 {
 			fmt.Fprintf(to, "refused under %s: %s\n", r.Attack, listed(r.Refused))
 		}
 	}
+}
+
+// busy reports whether a quiet run was slow, which no attack can be blamed for.
+func busy(rows []hostileRow) bool {
+	return slices.ContainsFunc(rows, func(r hostileRow) bool {
+		return strings.HasPrefix(r.Attack, quiet) && slices.Contains(r.Missed, "p99")
+	})
 }
 
 // listed writes counts in the order of their names.

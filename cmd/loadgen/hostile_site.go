@@ -103,34 +103,39 @@ type hostileBench struct {
 }
 
 // newHostileBench seeds a data folder by the program's own commands.
-func newHostileBench(ctx context.Context, binary, memory string) (b *hostileBench, err error) {
+func newHostileBench(ctx context.Context, binary, memory string) (*hostileBench, error) {
 	dir, err := os.MkdirTemp("", "hostile")
 	if err != nil {
 		return nil, err
 	}
-	b = &hostileBench{site: site{binary: binary, dir: filepath.Join(dir, "seed"), args: []string{"serve"}}, tokens: map[string]string{}}
-	defer func() {
-		if err != nil {
-			b.close()
-		}
-	}()
-	if help, err := exec.CommandContext(ctx, binary, "serve", "--help").Output(); err != nil {
-		return nil, fmt.Errorf("%s serve --help: %w", binary, err)
-	} else if strings.Contains(string(help), "--view-memory") {
+	b := &hostileBench{site: site{binary: binary, dir: filepath.Join(dir, "seed"), args: []string{"serve"}}, tokens: map[string]string{}}
+	if err := b.prepare(ctx, memory); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *hostileBench) prepare(ctx context.Context, memory string) error {
+	help, err := exec.CommandContext(ctx, b.binary, "serve", "--help").Output()
+	if err != nil {
+		return fmt.Errorf("%s serve --help: %w", b.binary, err)
+	}
+	if strings.Contains(string(help), "--view-memory") {
 		b.args = append(b.args, "--view-memory", memory)
 	} else {
-		say("%s knows no --view-memory: it serves without", binary)
+		say("%s knows no --view-memory: it serves without", b.binary)
 	}
 	if err := b.seed(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	for range 2 { // a server finishes some housekeeping only when it starts again
 		if err := b.settle(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	b.bytes, err = b.size(ctx, "VACUUM")
-	return b, err
+	return err
 }
 
 func (b *hostileBench) close() { os.RemoveAll(filepath.Dir(b.dir)) }
@@ -166,6 +171,9 @@ func (b *hostileBench) seed(ctx context.Context) error {
 			return err
 		}
 	}
+	if _, err := b.command(ctx, "", "token", "create", "--tenant", "calm", "--dashboard", "calm"); err != nil {
+		return err // it makes the tenant's signing secret
+	}
 	b.sign, err = signer(ctx, b.dir, "calm")
 	return err
 }
@@ -187,25 +195,25 @@ func seedEvents(now time.Time) string {
 	return string(lines)
 }
 
-// signer signs tokens of a tenant, as a host application does that knows its viewers.
+// signer signs tokens of a tenant, as a host application does that knows its viewers. The
+// secret is read from the database as it is, for opening it as the program does might
+// bring its tables to another version than the binary's.
 func signer(ctx context.Context, dir string, tenant store.Slug) (func(board, subject string, vars store.Vars) (string, error), error) {
-	s, err := sqlite.Open(ctx, dir)
+	db, err := connect(filepath.Join(dir, sqlite.File))
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	t, err := s.Tenant(ctx, tenant)
+	defer db.Close()
+	var kid string
+	var secret []byte
+	err = db.QueryRowContext(ctx, `SELECT kid, secret FROM signing_secrets JOIN tenants ON tenants.id = tenant_id WHERE slug = ?`, tenant).Scan(&kid, &secret)
 	if err != nil {
-		return nil, err
-	}
-	secret, err := s.SigningSecret(ctx, t.ID)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the signing secret: %w", err)
 	}
 	return func(board, subject string, vars store.Vars) (string, error) {
 		now := time.Now()
 		claims := token.Claims{Tenant: tenant, Dashboard: store.DashboardID(board), IssuedAt: now, Expires: now.Add(time.Hour), Vars: vars, Subject: subject}
-		return token.Sign(claims, secret.KID, secret.Secret)
+		return token.Sign(claims, kid, secret)
 	}, nil
 }
 

@@ -85,6 +85,21 @@ func TestWhatCouldNotBeMeasuredIsMissed(t *testing.T) {
 	}
 }
 
+func TestAQuietRunThatIsSlowMeansABusyMachine(t *testing.T) {
+	rows := []hostileRow{{Attack: quiet, Missed: []string{"refused"}}, {Attack: "slow", Missed: []string{"p99"}}, {Attack: quiet + " again"}}
+	if busy(rows) {
+		t.Error("an attack that made the others slow counts as a busy machine")
+	}
+	rows[2].Missed = []string{"p99"}
+	var table bytes.Buffer
+	if printHostile(&table, rows); !busy(rows) || !strings.Contains(table.String(), "run it again") {
+		t.Errorf("a quiet run that was slow is not named:\n%s", &table)
+	}
+	if got := missedRows(rows); !slices.Equal(got, []string{quiet, "slow", quiet + " again"}) {
+		t.Errorf("missed under %q", got)
+	}
+}
+
 func TestThePeakOfTheKernelCountsWhenItGrew(t *testing.T) {
 	for _, c := range []struct {
 		what                              string
