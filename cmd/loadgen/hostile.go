@@ -16,7 +16,7 @@ type hostileCmd struct {
 	Viewers int           `help:"Streams of the others." default:"1000"`
 	Rooms   int           `help:"Views of one board that they share; each has an event every 6 s, in turn." default:"2"`
 	Quiet   time.Duration `help:"How long the others are alone, before and after, to compare with." default:"18s"`
-	For     time.Duration `help:"How long an attack lasts." default:"18s"`
+	For     time.Duration `help:"How long an attack lasts." default:"17s"`
 	Memory  string        `help:"--view-memory of the server." default:"256MiB"`
 	Ceiling float64       `help:"MiB over the start at which a server is killed and its attack ends." default:"2048"`
 	Only    string        `help:"Run these attacks only, separated by commas."`
@@ -167,12 +167,14 @@ func (cmd *hostileCmd) under(a attack, lasts time.Duration) (row hostileRow, err
 		_ = t.cmd.Process.Kill()
 		cancel()
 	})
-	began := time.Now()
+	began, served, own := time.Now(), t.cpu(), ownCPU()
 	if err := a.run(attacking, t, got); err != nil && attacking.Err() == nil {
 		return row, err
 	}
 	<-attacking.Done()
 	row = hostileRow{Attack: a.name, Seconds: time.Since(began).Seconds()}
+	row.OwnCores = (ownCPU() - own).Seconds() / row.Seconds
+	row.ServerCores = max(0, (t.cpu()-served).Seconds()/row.Seconds)
 	stop()
 	o.finish()
 	o.end()

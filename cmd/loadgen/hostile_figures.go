@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -34,6 +35,11 @@ type hostileRow struct {
 	P99      float64        `json:"p99_ms"` // event to arrival: the viewer at the 99th percentile of a tick, median over the ticks
 	Ratio    float64        `json:"p99_ratio"`
 	Missed   []string       `json:"missed"` // bounds
+
+	// CPU that was used, in cores. This program's own share is taken from the server where
+	// the machine has few.
+	ServerCores float64 `json:"server_cores"` // 0 when it was killed
+	OwnCores    float64 `json:"own_cores"`
 }
 
 // memory is the resident size of a server, in MiB.
@@ -110,14 +116,14 @@ func (r *hostileRow) line() string {
 
 func printHostile(to io.Writer, rows []hostileRow) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "attack\tRSS at start\tmost\tover\tdisk grown\taccepted\tothers refused\tbroke off\tp99\tquiet ×\tverdict\tattacker's requests")
+	fmt.Fprintln(w, "attack\tRSS at start\tmost\tover\tdisk grown\taccepted\tothers refused\tbroke off\tp99\tquiet ×\tcores, and ours\tverdict\tattacker's requests")
 	for _, r := range rows {
 		most := fmt.Sprintf("%.0f", r.Most)
 		if r.Killed {
 			most += ", killed"
 		}
-		fmt.Fprintf(w, "%s\t%.0f MiB\t%s\t%.0f\t%.1f MiB\t%.1f MiB\t%d of %d\t%d\t%.0f ms\t%.1f\t%s\t%s\n", r.Attack, r.Start, most, r.Over, float64(r.Grown)/mib, float64(r.Accepted)/mib,
-			sum(r.Refused), sum(r.Others), r.BrokeOff, r.P99, r.Ratio, r.verdict(), listed(r.Attacker))
+		fmt.Fprintf(w, "%s\t%.0f MiB\t%s\t%.0f\t%.1f MiB\t%.1f MiB\t%d of %d\t%d\t%.0f ms\t%.1f\t%.1f, %.1f\t%s\t%s\n", r.Attack, r.Start, most, r.Over, float64(r.Grown)/mib, float64(r.Accepted)/mib,
+			sum(r.Refused), sum(r.Others), r.BrokeOff, r.P99, r.Ratio, r.ServerCores, r.OwnCores, r.verdict(), listed(r.Attacker))
 	}
 	w.Flush()
 	b := hostileBounds
@@ -137,6 +143,15 @@ func busy(rows []hostileRow) bool {
 	return slices.ContainsFunc(rows, func(r hostileRow) bool {
 		return strings.HasPrefix(r.Attack, quiet) && slices.Contains(r.Missed, "p99")
 	})
+}
+
+// ownCPU returns the CPU time that this program has used.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // listed writes counts in the order of their names.

@@ -181,6 +181,10 @@ func distinctText(i, n int) string {
 	return string(text[:n])
 }
 
+// cursorsASecond is no faster than is cheap to ask: this program shares the machine with
+// the server that it measures.
+const cursorsASecond = 200
+
 // epochBits are those of an id that all ids of a view have in common.
 const epochBits = 12
 
@@ -190,7 +194,7 @@ func inventedCursors(ctx context.Context, t *target, got *tally) error {
 	if err != nil {
 		return err
 	}
-	repeat(ctx, 8, func(i int) {
+	steadily(ctx, cursorsASecond, func(i int) {
 		cursor := uint64(newest) - uint64(1+i)<<epochBits
 		if i%4 == 3 {
 			cursor = mixed(uint64(i)) >> 11
