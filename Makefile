@@ -5,7 +5,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help run build generate test lint bench bench-stream bench-metrics tools
+.PHONY: help run build generate test lint bench bench-stream bench-metrics bench-hostile tools
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -40,6 +40,10 @@ bench-stream: build ## compare the streams with other ways to send them: CPU, me
 bench-metrics: build ## compare how events are kept and read with other ways to do it, over ten million events; takes some 15 minutes and 6 GB
 	cd cmd/loadgen && $(GO) build -tags duckdb -o ../../bin/loadgen-metrics .
 	bin/loadgen-metrics metrics --binary $(BINARY)
+
+bench-hostile: build ## attack a server of 1,000 viewers in ten ways, and say what it cost them; takes some 6 minutes. ONLY=names,slow for some
+	cd cmd/loadgen && $(GO) build -o ../../bin/loadgen .
+	bin/loadgen hostile --binary $(BINARY) --only '$(ONLY)'
 
 # The tests of what browsers, curl and proxies make of it need these programs, not the
 # services that come with them.

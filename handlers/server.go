@@ -87,13 +87,12 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := hub.UseWriters(); err != nil {
 		return nil, fmt.Errorf("start the writers of streams: %w", err)
 	}
-	return &Server{
+	s := &Server{
 		Config:    c,
 		hub:       hub,
 		roster:    stream.NewRoster(c.Limits, c.Capacity),
 		streams:   metrics,
 		events:    newEventMetrics(c.Registry),
-		sessions:  newSessions(c.Store, c.TLS),
 		viewers:   newViewerCookies(signing),
 		logins:    newLoginThrottle(),
 		origins:   origins,
@@ -102,7 +101,11 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 		knownLine:     secret.NewLine(waitingKnown),
 		strangersLine: secret.NewLine(waitingStrangers),
-	}, nil
+	}
+	s.sessions = newSessions(c.Store, c.TLS, func(w http.ResponseWriter, r *http.Request, err error) {
+		s.writeError(w, r, asHTTPError(err)) // a session that the store can't read or keep
+	})
+	return s, nil
 }
 
 // Hub is the server's hub, for those who record events without HTTP.

@@ -24,7 +24,7 @@ const sessionLife = 30 * 24 * time.Hour
 // sessionUser is the session's one value: the store.UserID as an int64.
 const sessionUser = "user"
 
-func newSessions(st *sqlite.Store, secure bool) *scs.SessionManager {
+func newSessions(st *sqlite.Store, secure bool, failed func(http.ResponseWriter, *http.Request, error)) *scs.SessionManager {
 	m := scs.New()
 	m.Store = st.Sessions()
 	m.Lifetime = sessionLife
@@ -33,6 +33,7 @@ func newSessions(st *sqlite.Store, secure bool) *scs.SessionManager {
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = secure
+	m.ErrorFunc = failed
 	return m
 }
 

@@ -198,11 +198,12 @@ func NewRollupFold(r Rollup) *RollupFold {
 	return &RollupFold{rollup: r, steps: map[int64]groups{}}
 }
 
-// Add folds in an event. The event may be reused by the caller afterwards.
-func (f *RollupFold) Add(e *Event) {
+// Add folds in an event and returns by about how many bytes the fold grew. The event may be
+// reused by the caller afterwards.
+func (f *RollupFold) Add(e *Event) (grown int) {
 	m := &f.rollup.metric
 	if !m.counts(e) {
-		return
+		return 0
 	}
 	if start := floor(e.Time.Unix(), Tiers[0]); f.last == nil || start != f.lastStart {
 		f.last, f.lastStart, f.lastCell = f.steps[start], start, nil
@@ -211,19 +212,25 @@ func (f *RollupFold) Add(e *Event) {
 			f.steps[start] = f.last
 		}
 	}
-	if m.By == "" && len(f.rollup.dims) == 0 {
-		if f.lastCell == nil {
-			f.lastCell = f.last.cell("")
-		}
-		f.lastCell.add(m, e)
-		return
+	c := f.lastCell
+	if m.By != "" || len(f.rollup.dims) > 0 {
+		f.name = f.rollup.group(f.name[:0], e)
+		c = f.last[string(f.name)] // makes no string of the name, as nearly every event finds its cell
 	}
-	f.name = f.rollup.group(f.name[:0], e)
-	c := f.last[string(f.name)] // makes no string of the name, as nearly every event finds its cell
 	if c == nil {
 		c = f.last.cell(string(f.name))
+		grown = slotBytes + cellBytes + len(f.name)
+		if len(f.name) == 0 {
+			f.lastCell = c
+		}
 	}
+	if !m.Measure.growsCells() {
+		c.add(m, e)
+		return grown
+	}
+	before := c.size()
 	c.add(m, e)
+	return grown + c.size() - before
 }
 
 // Steps gives the steps of all tiers that hold anything.

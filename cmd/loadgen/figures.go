@@ -176,3 +176,13 @@ func (f *fleet) total() counts {
 	defer f.mu.Unlock()
 	return f.counts
 }
+
+// arrivalsOf returns when an update came to each viewer that has it.
+func (f *fleet) arrivalsOf(id string) []int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t := f.ticks[id]; t != nil {
+		return slices.Clone(t.arrivals)
+	}
+	return nil
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,9 @@ type process struct {
 	address string
 }
 
+// mostErrors bounds the lines of a server's log that are shown.
+const mostErrors = 20
+
 // start runs a program and waits until a line of it says where it listens.
 func start(ctx context.Context, address func(line string) (string, bool), name string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -33,14 +37,17 @@ func start(ctx context.Context, address func(line string) (string, bool), name s
 	}
 	found := make(chan string, 1)
 	go func() {
-		lines := bufio.NewScanner(out)
+		lines, shown := bufio.NewScanner(out), 0
 		for lines.Scan() {
 			if a, ok := address(lines.Text()); ok {
 				found <- a
-			} else if strings.Contains(lines.Text(), "level=ERROR") || strings.Contains(lines.Text(), "panic") {
+			} else if shown < mostErrors && (strings.Contains(lines.Text(), "level=ERROR") || strings.Contains(lines.Text(), "panic")) {
+				shown++
 				fmt.Fprintln(os.Stderr, lines.Text())
 			}
 		}
+		// After a line that is too long to scan: a server whose log nobody reads stands still.
+		_, _ = io.Copy(io.Discard, out)
 	}()
 	select {
 	case a := <-found:

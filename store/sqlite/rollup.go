@@ -26,6 +26,9 @@ import (
 const (
 	// bite is how far rollups follow at a time, in seqs of events.
 	bite = 80_000
+	// biteMemory is how many bytes the folds of a bite take at most: a bite in which many
+	// groups or users are new ends earlier.
+	biteMemory = 32 << 20
 	// followAfter is how many events rollups may be behind before they follow, so
 	// that a step is written for many events at once; followEvery is how long they
 	// may be.
@@ -147,9 +150,13 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 	for i, row := range rows {
 		folds[i] = store.NewRollupFold(wanted[row.Key])
 	}
+	taken := 0
 	head, upto, err := s.scanBite(ctx, tenant, from, func(e *store.Event) error {
 		for _, fold := range folds {
-			fold.Add(e)
+			taken += fold.Add(e)
+		}
+		if taken > biteMemory {
+			return errEnough
 		}
 		return nil
 	})

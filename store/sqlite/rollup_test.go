@@ -197,3 +197,46 @@ func count(t testing.TB, s *Store, tenant store.TenantID, now time.Time) float64
 	}
 	return fold.Readings()[0].Reading.(store.Number).Value
 }
+
+// A bite in which nearly everything is new ends before it takes much memory, and all is counted
+// in the end.
+func TestABiteThatTakesMuchMemoryEndsEarly(t *testing.T) {
+	s := newStore(t)
+	tenant := newTenant(t, s, "acme")
+	d := store.Dashboard{ID: "d", Title: "D", Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}}
+	for i := range 12 {
+		d.Widgets = append(d.Widgets, store.Widget{Key: store.WidgetKey(fmt.Sprint("w", i)), Kind: store.Bars,
+			Metric: store.Metric{Measure: store.Count, By: "path", Where: []store.Condition{condition(t, fmt.Sprintf("ms >= %d", i))}}})
+	}
+	apply(t, s, tenant, d)
+	batch := make([]store.Event, 10_000)
+	const events = 40_000
+	for n := range events / len(batch) {
+		for i := range batch {
+			path := fmt.Sprint("/", n, "/", i)
+			batch[i] = store.Event{Name: "a", Time: noon.Add(-time.Duration(i%2_000) * time.Second),
+				Properties: store.Properties{{Key: "ms", Value: store.Num(100)}, {Key: "path", Value: store.Text(path)}}}
+		}
+		record(t, s, tenant, noon, batch...)
+	}
+	if err := s.DefineRollups(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	behind, err := s.FollowRollups(t.Context(), tenant)
+	if err != nil || behind < events/4 {
+		t.Errorf("the first bite leaves %d of %d events, %v", behind, events, err)
+	}
+	followAll(t, s, tenant)
+	if got := count(t, s, tenant, noon); got != events {
+		t.Errorf("%v events are counted", got)
+	}
+}
+
+func condition(t testing.TB, text string) store.Condition {
+	t.Helper()
+	c, err := store.ParseCondition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
