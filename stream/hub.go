@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"runtime"
@@ -203,7 +204,8 @@ func (h *Hub) Open(ctx context.Context, view store.View, by Opener) (*Pool, erro
 		return nil, err
 	}
 	if err := p.Refresh(ctx, by.Key); err != nil {
-		p.Release()
+		var refusal *Refusal
+		p.release(errors.As(err, &refusal)) // what had no room takes more than is counted
 		return nil, err
 	}
 	if by.Watches {
@@ -237,15 +239,17 @@ func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
 // Release gives back what Open gave. A pool that nobody uses lingers for a
 // while and is then forgotten, or sooner if its memory is needed; the store still knows its
 // ids if it was watched.
-func (p *Pool) Release() {
+func (p *Pool) Release() { p.release(false) }
+
+func (p *Pool) release(forget bool) {
 	h := p.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p.users--; p.users > 0 {
 		return
 	}
-	if p.current.Load() == nil {
-		h.forget(p) // it could not be read, so there is nothing to keep warm
+	if forget || p.current.Load() == nil { // it could not be read, so there is nothing to keep warm
+		h.forget(p)
 		return
 	}
 	idle := h.memory.rest(p)

@@ -124,11 +124,11 @@ type flight struct {
 // goes away as long as others wait for it.
 func (p *Pool) Refresh(ctx context.Context, by QuotaKey) error {
 	head := p.hub.head(p.view.Tenant) // before waiting: what came since, nobody was promised
-	window, err := p.view.Range.Window(p.hub.wall())
-	if err != nil {
-		return err
-	}
-	for p.stale(head, window) {
+	for {
+		window, err := p.view.Range.Window(p.hub.wall()) // anew, because it may have moved on since
+		if err != nil || !p.stale(head, window) {
+			return err
+		}
 		f := p.board(by)
 		select {
 		case <-f.done:
@@ -140,7 +140,6 @@ func (p *Pool) Refresh(ctx context.Context, by QuotaKey) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // board waits for the refresh under way, or begins one.
