@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"pulseboard/store/secret"
 	"pulseboard/store/sqlite"
 	"pulseboard/stream"
+	"pulseboard/stream/turns"
 	"pulseboard/views"
 )
 
@@ -57,7 +59,8 @@ type Server struct {
 	logins    *loginThrottle
 	origins   *signInOrigins
 	intake    *intake
-	strangers *intake // of those whose key is known when their body has been read
+	large     *turns.Queue // of batches that take long to decode
+	strangers *intake      // of those whose key is known when their body has been read
 	draining  atomic.Bool
 
 	// Where passwords wait to be checked, of those who have signed in before and of
@@ -98,6 +101,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		origins:   origins,
 		intake:    newIntake(bodiesInFlight),
 		strangers: newIntake(strangersInFlight),
+		large:     turns.New(max(1, runtime.GOMAXPROCS(0)/2)),
 
 		knownLine:     secret.NewLine(waitingKnown),
 		strangersLine: secret.NewLine(waitingStrangers),

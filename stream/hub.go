@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/stream/turns"
 	"pulseboard/stream/wire"
 )
 
@@ -47,7 +48,7 @@ type Hub struct {
 	poller    *wire.Poller
 	wall      func() time.Time // the clock people see, which may jump; tests make it
 	started   time.Time
-	builds    *builds
+	builds    *turns.Queue
 	urgent    atomic.Int64 // refreshes of watched pools under way
 	life      context.Context
 	stop      context.CancelFunc
@@ -84,7 +85,7 @@ func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log 
 		metrics:   metrics,
 		wall:      time.Now,
 		started:   time.Now(),
-		builds:    newBuilds(buildsAtOnce),
+		builds:    turns.New(buildsAtOnce),
 		tenants:   map[store.TenantID]*tenantViews{},
 		memory:    newMemory(math.MaxInt),
 	}

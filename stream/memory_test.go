@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"pulseboard/store"
 )
@@ -323,93 +320,6 @@ func TestARefreshEndsWhenAllWhoWaitedWentAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		pool.Release()
-	})
-}
-
-// Whoever opens many views waits for their own, not others for them.
-func TestBuildsTakeTurns(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		ok := t.Run("", func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				b := newBuilds(buildsAtOnce)
-				var mu sync.Mutex
-				running, tenants, all := map[buildKey]int{}, map[store.TenantID]int{}, 0
-				var order []store.TenantID
-				var done sync.WaitGroup
-				asked := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) buildKey {
-					return buildKey{store.TenantID(rapid.IntRange(1, 3).Draw(rt, "tenant")), QuotaKey(rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "key"))}
-				}), 1, 40).Draw(rt, "builds")
-				for i, k := range asked {
-					done.Go(func() {
-						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*20*time.Second)
-						defer cancel()
-						leave, err := b.enter(ctx, k.tenant, k.key)
-						if err != nil {
-							return
-						}
-						mu.Lock()
-						running[k]++
-						tenants[k.tenant]++
-						all++
-						order = append(order, k.tenant)
-						if running[k] > 1 || tenants[k.tenant] > buildsAtOnce/2 || all > buildsAtOnce {
-							t.Errorf("%d of a key, %d of a tenant, %d in all are at work", running[k], tenants[k.tenant], all)
-						}
-						mu.Unlock()
-						time.Sleep(10 * time.Second)
-						mu.Lock()
-						running[k]--
-						tenants[k.tenant]--
-						all--
-						mu.Unlock()
-						leave()
-					})
-				}
-				done.Wait()
-				if b.places != buildsAtOnce || len(b.waiting)+len(b.running)+len(b.tenants) != 0 {
-					t.Errorf("in the end %+v", b)
-				}
-			})
-		})
-		if !ok {
-			rt.Fatal("see above")
-		}
-	})
-}
-
-func TestATenantThatWaitsComesBeforeOneThatHadItsTurn(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		b := newBuilds(2)
-		var order []store.TenantID
-		var mu sync.Mutex
-		var done sync.WaitGroup
-		enter := func(tenant store.TenantID, key int) {
-			done.Go(func() {
-				leave, err := b.enter(t.Context(), tenant, QuotaKey(fmt.Sprint(key)))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				order = append(order, tenant)
-				mu.Unlock()
-				time.Sleep(time.Second)
-				leave()
-			})
-			synctest.Wait()
-		}
-		for i := range 10 {
-			enter(1, i)
-		}
-		enter(2, 0)
-		enter(3, 0)
-		done.Wait()
-		if at := slices.Index(order, 2); at > 2 {
-			t.Errorf("tenants came in the order %v", order)
-		}
-		if at := slices.Index(order, 3); at > 4 {
-			t.Errorf("tenants came in the order %v", order)
-		}
 	})
 }
 

@@ -249,7 +249,7 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	var folded store.EventSeq
 	var err error
 	if fold == nil {
-		leave, err := p.hub.builds.enter(ctx, p.view.Tenant, by)
+		leave, err := p.hub.enterBuild(ctx, p.view.Tenant, by)
 		if err != nil {
 			return err
 		}
