@@ -62,6 +62,9 @@ type Server struct {
 	large     *turns.Queue // of batches that take long to decode
 	strangers *intake      // of those whose key is known when their body has been read
 	draining  atomic.Bool
+	life      context.Context // ends when requests have to
+	abort     context.CancelFunc
+	inFlight  sync.WaitGroup // requests that are being answered
 
 	// Where passwords wait to be checked, of those who have signed in before and of
 	// those who have not.
@@ -106,6 +109,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		knownLine:     secret.NewLine(waitingKnown),
 		strangersLine: secret.NewLine(waitingStrangers),
 	}
+	s.life, s.abort = context.WithCancel(context.Background())
 	s.sessions = newSessions(c.Store, c.TLS, func(w http.ResponseWriter, r *http.Request, err error) {
 		s.writeError(w, r, asHTTPError(err)) // a session that the store can't read or keep
 	})
@@ -220,6 +224,21 @@ func (s *Server) Drain(ctx context.Context) {
 	s.draining.Store(true)
 	s.roster.Drain(ctx)
 	s.hub.Close()
+}
+
+// Abort ends the requests that are still being answered, with an error, and returns when they
+// have ended or ctx ends: then the store can be closed.
+func (s *Server) Abort(ctx context.Context) {
+	s.abort()
+	ended := make(chan struct{})
+	go func() {
+		s.inFlight.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // Handler is the server's handler of all addresses.

@@ -12,14 +12,21 @@ import (
 // views that nobody watches are refused. Watched ones may grow beyond the budget, as far as
 // the limit of one view lets them, so that no stream breaks off. Hub.mu guards it.
 type memory struct {
-	limit   int
+	budget  int // as it was set
+	limit   int // of used
 	used    int
 	idle    *list.List // of *Pool, the one that rests longest first
 	freed   int        // bytes given up since the runtime was told
 	freedAt time.Time  // when some were last
 }
 
-func newMemory(limit int) memory { return memory{limit: limit, idle: list.New()} }
+func newMemory(budget int) memory {
+	return memory{budget: budget, limit: budget - budget/uncollected, idle: list.New()}
+}
+
+// uncollected is the part of the budget that is left for what views gave up and the collector
+// has not collected yet.
+const uncollected = 4
 
 // poolBytes is what a pool takes besides its fold and its renditions.
 const poolBytes = 8 << 10
@@ -38,7 +45,7 @@ const retryWhenCrowded = 10 * time.Second
 func (h *Hub) LimitMemory(bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.memory.limit = bytes
+	h.memory.budget, h.memory.limit = bytes, bytes-bytes/uncollected
 }
 
 // viewLimit is the number of bytes past which the fold of one view merges groups.
@@ -58,7 +65,7 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 		return nil // it was forgotten, and so is what it takes
 	}
 	if more > 0 && !h.makeRoom(more) && p.watching.Load() == 0 {
-		return &Refusal{Reason: "memory", Limit: h.memory.limit >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
+		return &Refusal{Reason: "memory", Limit: h.memory.budget >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
 	}
 	h.memory.used += more
 	p.bytes = bytes

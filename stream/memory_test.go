@@ -67,7 +67,7 @@ func TestViewsThatNobodyUsesMakeRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, h, one := crowded(t)
 		limit := 5 * one
-		h.LimitMemory(limit)
+		h.LimitMemory(limit / 3 * 4)
 		for i := range 40 {
 			pool, err := h.Open(t.Context(), rangeOf(61+i%20), reader)
 			if err != nil {
@@ -106,7 +106,7 @@ func TestWatchedViewsStayWhenThereIsNoRoom(t *testing.T) {
 		}
 		before := 0
 		_, _, used := h.held()
-		h.LimitMemory(used + one/4)
+		h.LimitMemory((used + one/4) / 3 * 4)
 		for range 3 {
 			_, err := h.Open(t.Context(), viewOf("now-89m"), reader)
 			var refusal *Refusal
