@@ -43,7 +43,7 @@ func (p *Pool) keep(ctx context.Context) error {
 // keepSoon keeps the newest rendition if there are watchers to release it to. What fails is
 // tried again by the pool's loop.
 func (p *Pool) keepSoon(ctx context.Context) {
-	if !p.durable.Load() || p.untilKept() > 0 {
+	if p.untilKept() > 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, keepWait)
