@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
-	"math"
 	"slices"
 )
 
@@ -33,39 +31,52 @@ func (gs groups) appendBlock(b []byte, partial bool) []byte {
 	}
 	b = binary.AppendUvarint(append(b, version), uint64(len(gs)))
 	for _, name := range slices.Sorted(maps.Keys(gs)) {
-		b = gs[name].append(appendBytes(b, []byte(name)))
+		b = gs[name].append(AppendBytes(b, []byte(name)))
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return Seal(b, 0)
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// CheckBlock says whether a block is as it was written, and whether it is partial: whether
-// its step had events that it does not count. The error is ErrDamaged.
+// CheckBlock returns an error if a block is not as it was written, and reports whether it is
+// partial: whether its step had events that it does not count. The error is store.ErrDamaged.
 func CheckBlock(b []byte) (partial bool, err error) {
-	end := len(b) - 4
-	if end < 1 || crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
-		return false, fmt.Errorf("%w: its checksum is wrong", errBlock)
-	}
-	if v := b[0]; v != blockVersion && v != partialVersion {
-		return false, fmt.Errorf("%w: version %d", errBlock, v)
-	}
-	return b[0] == partialVersion, nil
+	_, partial, err = openBlock(b)
+	return partial, err
 }
 
-// readBlock gives the cells of a block. The error says that it is none.
+// openBlock returns a reader of a block that stands at its number of groups.
+func openBlock(b []byte) (r *Reader, partial bool, err error) {
+	content, ok := Unseal(b)
+	if !ok {
+		return nil, false, blockError(errors.New("its checksum is wrong"))
+	}
+	version := content[0]
+	if version != blockVersion && version != partialVersion {
+		return nil, false, blockError(fmt.Errorf("version %d", version))
+	}
+	return &Reader{Rest: content[1:]}, version == partialVersion, nil
+}
+
+// blockError says what is wrong with a block; nil when nothing is.
+func blockError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errBlock, err)
+}
+
+// readBlock returns the cells of a block. The error says what is wrong with the block.
 func readBlock(b []byte) (groups, error) {
-	r, err := newBlockReader(b)
+	r, _, err := openBlock(b)
 	if err != nil {
 		return nil, err
 	}
 	gs := groups{}
-	for range r.length(2) {
+	for range r.Length(2) {
 		c := &cell{}
-		gs[string(r.bytes())] = c
+		gs[string(r.Bytes())] = c
 		c.read(r)
 	}
-	return gs, r.end()
+	return gs, blockError(r.End())
 }
 
 // Parts of a cell that are there.
@@ -95,11 +106,11 @@ func (c *cell) append(b []byte) []byte {
 	}
 	if flags&hasNumbers != 0 {
 		b = binary.AppendUvarint(b, uint64(c.numbers))
-		b = appendFloats(b, c.min, c.max)
+		b = AppendFloats(b, c.min, c.max)
 	}
 	if flags&hasSum != 0 {
 		b = binary.AppendUvarint(b, uint64(len(c.sum.partials)))
-		b = appendFloats(b, c.sum.partials...)
+		b = AppendFloats(b, c.sum.partials...)
 	}
 	if flags&hasValues != 0 {
 		b = c.values.append(b)
@@ -116,19 +127,19 @@ func packedCount(b []byte) int64 {
 	return int64(n)
 }
 
-func (c *cell) read(r *blockReader) {
-	flags := r.byte()
-	c.count = int64(r.uvarint())
+func (c *cell) read(r *Reader) {
+	flags := r.Byte()
+	c.count = int64(r.Uvarint())
 	if flags&hasOf != 0 {
-		c.of = int64(r.uvarint())
+		c.of = int64(r.Uvarint())
 	}
 	if flags&hasNumbers != 0 {
-		c.numbers = int64(r.uvarint())
-		c.min, c.max = r.float(), r.float()
+		c.numbers = int64(r.Uvarint())
+		c.min, c.max = r.Float(), r.Float()
 	}
 	if flags&hasSum != 0 {
-		for range r.length(8) {
-			c.sum.partials = append(c.sum.partials, r.float())
+		for range r.Length(8) {
+			c.sum.partials = append(c.sum.partials, r.Float())
 		}
 	}
 	if flags&hasValues != 0 {
@@ -138,80 +149,3 @@ func (c *cell) read(r *blockReader) {
 		c.userSet().read(r)
 	}
 }
-
-func appendBytes(b, bytes []byte) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(bytes))), bytes...)
-}
-
-func appendFloats(b []byte, floats ...float64) []byte {
-	for _, f := range floats {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
-	}
-	return b
-}
-
-// blockReader reads a block. After an error all it gives is zero.
-type blockReader struct {
-	rest []byte
-	err  error
-}
-
-// newBlockReader checks a block and reads what stands before its number of groups.
-func newBlockReader(b []byte) (*blockReader, error) {
-	if _, err := CheckBlock(b); err != nil {
-		return nil, err
-	}
-	return &blockReader{rest: b[1 : len(b)-4]}, nil
-}
-
-// end returns what went wrong, also if the block was not read to its end.
-func (r *blockReader) end() error {
-	if r.err == nil && len(r.rest) > 0 {
-		r.fail(errors.New("bytes after its end"))
-	}
-	return r.err
-}
-
-func (r *blockReader) fail(err error) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: %w", errBlock, err)
-	}
-	r.rest = nil
-}
-
-func (r *blockReader) take(n int) []byte {
-	if n > len(r.rest) {
-		r.fail(errors.New("it ends too soon"))
-		return make([]byte, n)
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *blockReader) byte() byte     { return r.take(1)[0] }
-func (r *blockReader) uint64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
-func (r *blockReader) float() float64 { return math.Float64frombits(r.uint64()) }
-
-func (r *blockReader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 {
-		r.fail(errors.New("no number"))
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-// length reads how many things of at least size bytes each follow.
-func (r *blockReader) length(size int) int {
-	n := r.uvarint()
-	if n > uint64(len(r.rest)/size) {
-		r.fail(errors.New("it ends too soon"))
-		return 0
-	}
-	return int(n)
-}
-
-// bytes reads bytes that stand behind their number.
-func (r *blockReader) bytes() []byte { return r.take(r.length(1)) }

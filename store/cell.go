@@ -44,7 +44,7 @@ func (c *cell) add(m *Metric, e *Event) {
 			c.userSet().add(hashUser(e.User))
 		}
 	case m.Measure == Ratio:
-		if allHold(m.Of, e) {
+		if m.InShare(e) {
 			c.of++
 		}
 	case m.Measure.OfProperty():
@@ -78,6 +78,12 @@ func (c *cell) userSet() *userSet {
 		c.users = &userSet{}
 	}
 	return c.users
+}
+
+// growsCells reports whether a cell of the measure takes more memory the more events it
+// folds.
+func growsCells(m Measure) bool {
+	return m == Uniques || m == Sum || m == Avg || m.percentile() != 0
 }
 
 // widen lets min and max include two more numbers. It stands before the count

@@ -224,7 +224,7 @@ func nearestRank(p, n int) int { return max(1, (p*n+99)/100) }
 func (d *distribution) append(b []byte) []byte {
 	if !d.binned {
 		b = binary.AppendUvarint(append(b, 0), uint64(len(d.values)))
-		return appendFloats(b, d.values...)
+		return AppendFloats(b, d.values...)
 	}
 	d.settle()
 	b = binary.AppendUvarint(append(b, 1), uint64(len(d.bins)))
@@ -237,43 +237,43 @@ func (d *distribution) append(b []byte) []byte {
 	return b
 }
 
-func (d *distribution) read(r *blockReader) {
-	switch kind := r.byte(); kind {
+func (d *distribution) read(r *Reader) {
+	switch kind := r.Byte(); kind {
 	case 0:
-		for range r.length(8) {
-			d.add(r.float())
+		for range r.Length(8) {
+			d.add(r.Float())
 		}
 	case 1:
-		n := r.length(2)
+		n := r.Length(2)
 		d.binned, d.bins = true, make([]bin, n)
 		d.readBins(r)
 		if n == 0 {
-			r.fail(errors.New("no bins"))
+			r.Fail(errors.New("no bins"))
 		}
 	default:
-		r.fail(fmt.Errorf("kind %d of values", kind))
+		r.Fail(fmt.Errorf("kind %d of values", kind))
 	}
 }
 
 // readBins reads all bins. There are many in a block, so it keeps what it goes through in
 // registers and reads numbers of a byte, as most are, by itself.
-func (d *distribution) readBins(r *blockReader) {
-	rest, key := r.rest, int64(-lastBin-1)
+func (d *distribution) readBins(r *Reader) {
+	rest, key := r.Rest, int64(-lastBin-1)
 	for i := range d.bins {
 		var step, count uint64
 		if len(rest) > 1 && (rest[0]|rest[1]) < 0x80 {
 			step, count, rest = uint64(rest[0]), uint64(rest[1]), rest[2:]
 		} else {
-			r.rest = rest
-			step, count = r.uvarint(), r.uvarint()
-			rest = r.rest
+			r.Rest = rest
+			step, count = r.Uvarint(), r.Uvarint()
+			rest = r.Rest
 		}
 		if step-1 > 2*lastBin || key+int64(step) > lastBin || count-1 >= math.MaxInt32*1_000_000 {
-			r.fail(errors.New("a bin has no bounds"))
+			r.Fail(errors.New("a bin has no bounds"))
 			return
 		}
 		key += int64(step)
 		d.bins[i] = bin{int32(key), int64(count)}
 	}
-	r.rest = rest
+	r.Rest = rest
 }

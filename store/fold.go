@@ -57,7 +57,7 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 	}
 	for _, w := range d.Widgets {
 		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: d.RollupOf(w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
+			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: RollupOf(d, w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {

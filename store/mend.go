@@ -92,10 +92,3 @@ func (w *widgetFold) lacks(window Window) bool {
 	return slices.ContainsFunc(w.gaps, func(g Gap) bool { return g.From < window.To && g.To > from }) ||
 		slices.ContainsFunc(w.refs, func(ref *widgetFold) bool { return ref.lacks(window) })
 }
-
-// lacking adds that events are missing.
-func (w WidgetReading) lacking() WidgetReading {
-	w.Partial = true
-	w.picture = append(slices.Clone(w.picture), " partial"...)
-	return w
-}

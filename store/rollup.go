@@ -38,8 +38,8 @@ type Rollup struct {
 // RollupKey names a rollup inside its tenant: metrics that mean the same share one.
 type RollupKey string
 
-// RollupOf gives what a widget of a dashboard reads.
-func (d Dashboard) RollupOf(m Metric) Rollup {
+// RollupOf returns what a widget of a dashboard reads when it shows a metric.
+func RollupOf(d Dashboard, m Metric) Rollup {
 	r := Rollup{metric: m}
 	switch {
 	case m.Measure.percentile() != 0:
@@ -59,12 +59,12 @@ func (d Dashboard) RollupOf(m Metric) Rollup {
 	return r
 }
 
-// Rollups gives what the widgets of a dashboard read, by key.
-func (d Dashboard) Rollups() map[RollupKey]Rollup {
+// RollupsOf returns what the widgets of a dashboard read, by key.
+func RollupsOf(d Dashboard) map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
 	for _, w := range d.Widgets {
 		if w.folds() {
-			r := d.RollupOf(w.Metric)
+			r := RollupOf(d, w.Metric)
 			all[r.Key()] = r
 		}
 	}
@@ -224,7 +224,7 @@ func (f *RollupFold) Add(e *Event) (grown int) {
 			f.lastCell = c
 		}
 	}
-	if !m.Measure.growsCells() {
+	if !growsCells(m.Measure) {
 		c.add(m, e)
 		return grown
 	}

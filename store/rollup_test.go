@@ -15,7 +15,7 @@ type kept map[RollupKey]map[[2]int64][]byte // by tier and start
 
 // follow folds events into the rollups of a dashboard.
 func (k kept) follow(t interface{ Fatal(...any) }, d Dashboard, events []Event) {
-	for key, r := range d.Rollups() {
+	for key, r := range RollupsOf(d) {
 		fold := NewRollupFold(r)
 		for i := range events {
 			fold.Add(&events[i])
@@ -131,12 +131,12 @@ func TestMetricsThatMeanTheSameShareARollup(t *testing.T) {
 		{Key: "d", Kind: Stat, Metric: Metric{Measure: Avg, Property: "ms"}},
 		{Key: "e", Kind: TextKind},
 	}}
-	if n := len(d.Rollups()); n != 2 {
+	if n := len(RollupsOf(d)); n != 2 {
 		t.Errorf("%d rollups, want 2", n)
 	}
-	plain := d.Rollups()
+	plain := RollupsOf(d)
 	d.Variables = []Variable{{"host", "host"}}
-	for key := range d.Rollups() {
+	for key := range RollupsOf(d) {
 		if _, same := plain[key]; same {
 			t.Error("with and without a variable it is the same")
 		}
@@ -172,10 +172,10 @@ func TestManyUsersAreEstimatedTheSameInAnyOrder(t *testing.T) {
 	var merged userSet
 	for i := range some {
 		var read userSet
-		r := &blockReader{rest: some[i].append(nil)}
+		r := &Reader{Rest: some[i].append(nil)}
 		read.read(r)
-		if r.err != nil || len(r.rest) > 0 {
-			t.Fatal(r.err)
+		if r.Err() != nil || len(r.Rest) > 0 {
+			t.Fatal(r.Err())
 		}
 		merged.merge(&read)
 	}
@@ -197,7 +197,7 @@ func TestManyUsersAreEstimatedTheSameInAnyOrder(t *testing.T) {
 func FuzzReadBlock(f *testing.F) {
 	d := Dashboard{}
 	for _, m := range []Metric{{Measure: Uniques}, {Measure: P50, Property: "n"}, {Measure: Sum, Property: "n"}, {Measure: Ratio, Of: []Condition{}}, {Measure: Count, By: "n"}} {
-		fold := NewRollupFold(d.RollupOf(m))
+		fold := NewRollupFold(RollupOf(d, m))
 		for i := range 20 {
 			fold.Add(&Event{User: fmt.Sprint(i), Time: epoch, Properties: Properties{{"n", Num(float64(i) / 3)}}})
 		}

@@ -69,7 +69,7 @@ func packGroups(gs groups) (p packedGroups) {
 // append adds a group whose name comes after all others.
 func (p *packedGroups) append(name, cell []byte) {
 	p.entries = append(p.entries, uint32(len(p.bytes)))
-	p.bytes = append(appendBytes(p.bytes, name), cell...)
+	p.bytes = append(AppendBytes(p.bytes, name), cell...)
 }
 
 // clip gives back the memory that appending made ready and did not use.
@@ -194,32 +194,32 @@ func (c *cell) mergePacked(packed []byte) {
 }
 
 // unpack reads what append wrote.
-func (c *cell) unpack(b []byte) { c.read(&blockReader{rest: b}) }
+func (c *cell) unpack(b []byte) { c.read(&Reader{Rest: b}) }
 
-// unpackBlock returns the groups of a block, packed. The error says that it is none.
+// unpackBlock returns the groups of a block, packed. The error says what is wrong with the block.
 func unpackBlock(b []byte) (packedGroups, error) {
 	var p packedGroups
-	r, err := newBlockReader(b)
+	r, _, err := openBlock(b)
 	if err != nil {
 		return p, err
 	}
-	n := r.length(2)
-	p.bytes, p.entries = make([]byte, 0, len(r.rest)), make([]uint32, 0, n)
+	n := r.Length(2)
+	p.bytes, p.entries = make([]byte, 0, len(r.Rest)), make([]uint32, 0, n)
 	var before []byte
 	sorted := true
 	for range n {
-		name := r.bytes()
-		start := r.rest
+		name := r.Bytes()
+		start := r.Rest
 		new(cell).read(r) // finds its end, and whether it can be read
-		if r.err != nil {
-			return p, r.err
+		if err := r.Err(); err != nil {
+			return p, blockError(err)
 		}
 		sorted = sorted && (len(p.entries) == 0 || bytes.Compare(before, name) < 0)
-		p.append(name, start[:len(start)-len(r.rest)])
+		p.append(name, start[:len(start)-len(r.Rest)])
 		before = name
 	}
-	if err := r.end(); err != nil {
-		return p, err
+	if err := r.End(); err != nil {
+		return p, blockError(err)
 	}
 	if !sorted {
 		gs, err := readBlock(b)

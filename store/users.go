@@ -152,7 +152,7 @@ func (s *userSet) append(b []byte) []byte {
 			panic(err) // a sketch in memory can be written
 		}
 		n, _ := s.size()
-		return appendBytes(binary.AppendUvarint(append(b, 1), uint64(n)), sketch)
+		return AppendBytes(binary.AppendUvarint(append(b, 1), uint64(n)), sketch)
 	}
 	sorted := s.sorted
 	if s.hashes != nil {
@@ -165,27 +165,27 @@ func (s *userSet) append(b []byte) []byte {
 	return b
 }
 
-func (s *userSet) read(r *blockReader) {
-	switch kind := r.byte(); kind {
+func (s *userSet) read(r *Reader) {
+	switch kind := r.Byte(); kind {
 	case 0:
-		n := r.length(8)
+		n := r.Length(8)
 		s.sorted = make([]uint64, n)
 		for i := range s.sorted {
-			s.sorted[i] = r.uint64()
+			s.sorted[i] = r.Uint64()
 			if i > 0 && s.sorted[i] <= s.sorted[i-1] {
-				r.fail(errors.New("users are not sorted"))
+				r.Fail(errors.New("users are not sorted"))
 			}
 		}
 		if n > exactUsers {
 			s.toSketch()
 		}
 	case 1:
-		s.sketch, s.estimate = &hyperloglog.Sketch{}, int(r.uvarint()&math.MaxInt32)
-		if err := s.sketch.UnmarshalBinary(r.bytes()); err != nil {
-			r.fail(err)
+		s.sketch, s.estimate = &hyperloglog.Sketch{}, int(r.Uvarint()&math.MaxInt32)
+		if err := s.sketch.UnmarshalBinary(r.Bytes()); err != nil {
+			r.Fail(err)
 			s.sketch = nil
 		}
 	default:
-		r.fail(fmt.Errorf("kind %d of users", kind))
+		r.Fail(fmt.Errorf("kind %d of users", kind))
 	}
 }

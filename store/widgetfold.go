@@ -30,9 +30,10 @@ type widgetFold struct {
 	// window's, which only widgets have that show no steps.
 	longSteps map[int64]int64
 
-	formula  *formula // nil but for a formula, which has no cells of its own
+	formula  *formulaProgram // nil but for a formula, which has no cells of its own
 	refs     []*widgetFold
-	referred bool // a formula computes with it, also with its steps
+	values   []float64 // of the refs; reused
+	referred bool      // a formula computes with it, also with its steps
 }
 
 // group is one group of a widget. All cells of the group share the name's memory.
@@ -47,12 +48,12 @@ func (w *widgetFold) grouped() bool { return w.widget.Metric.By != "" }
 // link finds the widgets that a formula computes with. A dashboard that was checked
 // has them all.
 func (w *widgetFold) link(all []*widgetFold) {
-	f, err := parseFormula(w.widget.Metric.Formula)
+	f, err := Parse(w.widget.Metric.Formula)
 	if err != nil {
 		return
 	}
-	for _, name := range f.names {
-		i := slices.IndexFunc(all, func(o *widgetFold) bool { return o.widget.Key == name && o.widget.folds() })
+	for _, name := range f.Names() {
+		i := slices.IndexFunc(all, func(o *widgetFold) bool { return string(o.widget.Key) == name && o.widget.folds() })
 		if i < 0 {
 			w.refs = nil
 			return
@@ -109,7 +110,7 @@ func (w *widgetFold) addTo(gs groups, name string, e *Event) (grown int) {
 		c = gs.cell(name)
 		grown = slotBytes + cellBytes
 	}
-	if !m.Measure.growsCells() {
+	if !growsCells(m.Measure) {
 		c.add(m, e)
 		return grown
 	}
@@ -248,7 +249,7 @@ func (w *widgetFold) number(window Window) Number {
 		if w.formula == nil {
 			return Number{}
 		}
-		return w.formula.number(func(i int) Number { return w.refs[i].number(window) })
+		return w.compute(window)
 	}
 	if window.Len() == 1 {
 		return w.read(w.steps[window.From].cell(""), window.Step)
@@ -256,7 +257,27 @@ func (w *widgetFold) number(window Window) Number {
 	return w.read(w.total(window)[""], window.To-window.From)
 }
 
-// read gives the number of a cell of so many seconds. A nil cell reads as nothing.
+// compute returns the number of a formula. There is none where one of the numbers that it reads
+// is missing or the result is not finite.
+func (w *widgetFold) compute(window Window) Number {
+	about := false
+	w.values = w.values[:0]
+	for _, ref := range w.refs {
+		n := ref.number(window)
+		if !n.Valid {
+			return Number{}
+		}
+		about = about || n.About
+		w.values = append(w.values, n.Value)
+	}
+	v, ok := w.formula.Value(w.values)
+	if !ok {
+		return Number{}
+	}
+	return Number{Value: v, Valid: true, About: about}
+}
+
+// read returns the number of a cell of so many seconds. A nil cell reads as nothing.
 func (w *widgetFold) read(c *cell, seconds int64) Number {
 	return c.number(w.widget.Metric, seconds)
 }

@@ -181,7 +181,7 @@ func (cmd *metricsCmd) bareLoop(path string, log weblog, size int, lately bool) 
 		for i := range events {
 			events[i].Seq = store.EventSeq(at + i + 1)
 		}
-		packed = store.AppendSegment(packed[:0], events)
+		packed = store.AppendEvents(packed[:0], events)
 		packedIDs = packedIDs[:0]
 		for _, e := range events {
 			sum := sha256.Sum256([]byte(e.Name + "\x00" + e.ID))

@@ -37,7 +37,7 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 		}
 		given := after
 		after = segment.LastSeq
-		events, err := store.ReadSegment(segment.Packed)
+		events, err := store.ReadEvents(segment.Packed)
 		if err != nil {
 			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
 			damaged += segment.Events

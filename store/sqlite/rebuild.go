@@ -44,7 +44,7 @@ type quarter struct {
 
 func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row rollupRow, rollup store.Rollup, damage *damage) (*rebuilder, error) {
 	var kept struct {
-		store.Retention
+		retentionRow
 		Forgotten store.EventSeq
 		Oldest    sql.NullInt64 // when the first events that are kept came in
 	}
@@ -62,7 +62,7 @@ func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row r
 		ctx: ctx, tx: tx, tenant: tenant, row: row, rollup: rollup, damage: damage,
 		forgotten:  kept.Forgotten > 0,
 		eventsFrom: oldest.Add(store.MaxFuture + time.Hour).Unix(), // an hour for those that came in at once
-		stepsFrom:  kept.RollupsBefore(time.Now()).Unix(),
+		stepsFrom:  store.Retention(kept.retentionRow).RollupsBefore(time.Now()).Unix(),
 		quarters:   map[int64]*quarter{},
 		ahead:      1,
 	}, nil

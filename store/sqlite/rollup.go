@@ -85,7 +85,7 @@ func (s *Store) wantedRollups(ctx context.Context, tenant store.TenantID) (map[s
 	dashboards, err := s.Dashboards(ctx, tenant)
 	wanted := map[store.RollupKey]store.Rollup{}
 	for _, d := range dashboards {
-		for key, r := range d.Rollups() {
+		for key, r := range store.RollupsOf(d) {
 			wanted[key] = r
 		}
 	}
