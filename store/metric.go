@@ -24,7 +24,7 @@ const (
 var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
 // percentile gives p as a whole number of percent, 0 for other measures.
-func (m Measure) percentile() int {
+func (m Measure) Percentile() int {
 	switch m {
 	case P50:
 		return 50
@@ -73,7 +73,7 @@ const (
 var Pers = []Per{PerSecond, PerMinute, PerHour}
 
 // seconds is the length of the unit.
-func (p Per) seconds() float64 {
+func (p Per) Seconds() float64 {
 	switch p {
 	case PerMinute:
 		return 60
@@ -84,7 +84,7 @@ func (p Per) seconds() float64 {
 }
 
 // counts says whether an event is one of those that the metric folds.
-func (m *Metric) counts(e *Event) bool {
+func (m *Metric) Counts(e *Event) bool {
 	return (m.Event == "" || e.Name == m.Event) && allHold(m.Where, e)
 }
 
@@ -92,7 +92,7 @@ func (m *Metric) counts(e *Event) bool {
 func (m *Metric) InShare(e *Event) bool { return allHold(m.Of, e) }
 
 // groupOf returns the group of an event; without a grouping there is one, named "".
-func (m *Metric) groupOf(e *Event) string {
+func (m *Metric) GroupOf(e *Event) string {
 	if m.By == "" {
 		return ""
 	}

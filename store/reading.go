@@ -176,7 +176,7 @@ func (w WidgetReading) Numbers() int {
 }
 
 // against adds what the period before reads.
-func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
+func (w WidgetReading) Against(previous Number, spark []Point) WidgetReading {
 	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
 	w.picture = previous.AppendJSON(append(bytes.Clone(w.picture), " against "...))
 	w.picture = appendPoints(w.picture, spark)
@@ -184,21 +184,21 @@ func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
 }
 
 // countedDirectly adds that the reading is read from the events.
-func (w WidgetReading) countedDirectly() WidgetReading {
+func (w WidgetReading) AsDirect() WidgetReading {
 	w.Direct = true
 	w.picture = append(bytes.Clone(w.picture), " direct"...)
 	return w
 }
 
 // merged adds that groups were merged to save memory.
-func (w WidgetReading) merged() WidgetReading {
+func (w WidgetReading) AsMerged() WidgetReading {
 	w.Merged = true
 	w.picture = append(bytes.Clone(w.picture), " merged"...)
 	return w
 }
 
 // lacking adds that events are missing.
-func (w WidgetReading) lacking() WidgetReading {
+func (w WidgetReading) AsPartial() WidgetReading {
 	w.Partial = true
 	w.picture = append(bytes.Clone(w.picture), " partial"...)
 	return w

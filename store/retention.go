@@ -45,7 +45,7 @@ type Holdings struct {
 
 // RollupProgress is how far a rollup has followed the events.
 type RollupProgress struct {
-	What string  // what is folded, see the words of a dashboard file: "count, rate · event request"
+	What string  // what it folds, in the words of a dashboard file: "count, rate · event request"
 	Done float64 // share of the events, from 0 to 1; 1 when it lacks but the newest few
 	Wide bool    // it has too many groups to be kept, so it is read from the events
 }

@@ -71,8 +71,8 @@ func TestAWindowIsTheRangeInTheSmallestStepsThatFit(t *testing.T) {
 			if smaller >= w.Step {
 				break
 			}
-			from := floor(r.From.at.Unix(), smaller)
-			if end := floor(now.Unix(), smaller) + smaller; end-from <= MaxSteps*smaller {
+			from := StepStart(r.From.at.Unix(), smaller)
+			if end := StepStart(now.Unix(), smaller) + smaller; end-from <= MaxSteps*smaller {
 				t.Fatalf("steps of %d s would do; it has %d s", smaller, w.Step)
 			}
 		}

@@ -122,12 +122,12 @@ type Window struct{ From, To, Step int64 }
 // MaxSteps of them. Now is the end of the running step.
 func (r Range) Window(now time.Time) (Window, error) {
 	for _, step := range Steps {
-		end := time.Unix(floor(now.Unix(), step)+step, 0).UTC()
+		end := time.Unix(StepStart(now.Unix(), step)+step, 0).UTC()
 		from, to := r.From.At(end), r.To.At(end)
 		if !from.Before(to) {
 			return Window{}, fmt.Errorf("the range from %s to %s is empty: its start must lie before its end", r.From, r.To)
 		}
-		w := Window{floor(from.Unix(), step), floor(to.Add(time.Duration(step)*time.Second-1).Unix(), step), step}
+		w := Window{StepStart(from.Unix(), step), StepStart(to.Add(time.Duration(step)*time.Second-1).Unix(), step), step}
 		if w.To-w.From <= MaxSteps*step {
 			return w, nil
 		}
@@ -142,12 +142,12 @@ func (w Window) Covers(t time.Time) bool { s := t.Unix(); return s >= w.From && 
 func (w Window) String() string { return fmt.Sprint(w.From, " ", w.To, " ", w.Step) }
 
 // StepOf gives the start of the step that an instant lies in.
-func (w Window) StepOf(t time.Time) int64 { return floor(t.Unix(), w.Step) }
+func (w Window) StepOf(t time.Time) int64 { return StepStart(t.Unix(), w.Step) }
 
 // Len is the number of steps.
 func (w Window) Len() int { return int((w.To - w.From) / w.Step) }
 
 // floor rounds down to a multiple of step, also below zero.
-func floor(t, step int64) int64 {
+func StepStart(t, step int64) int64 {
 	return t - ((t%step)+step)%step
 }

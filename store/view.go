@@ -77,7 +77,7 @@ func (d Dashboard) Known(v Vars) Vars {
 
 // propertyOf gives the property that a variable narrows, empty when the
 // dashboard has no such variable.
-func (d Dashboard) propertyOf(variable string) string {
+func (d Dashboard) PropertyOf(variable string) string {
 	for _, v := range d.Variables {
 		if v.Name == variable {
 			return v.Property

@@ -75,7 +75,7 @@ type Widget struct {
 }
 
 // folds says whether the widget has a metric of its own that events fold into.
-func (w Widget) folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
+func (w Widget) Folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
 
 // Groups is the number of groups the widget shows.
 func (w Widget) Groups() int {

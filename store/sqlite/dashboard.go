@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/formula"
 	"pulseboard/store/boardfile"
 )
 
@@ -27,7 +28,7 @@ func (s *Store) ApplyDashboards(ctx context.Context, tenant store.TenantID, dash
 			return fmt.Errorf("dashboard %q stands there twice: ids are unique, so rename one", d.ID)
 		}
 		seen[d.ID] = true
-		if err := d.Validate(store.Names); err != nil {
+		if err := d.Validate(formula.Names); err != nil {
 			return fmt.Errorf("dashboard %q: %w", d.ID, err)
 		}
 		yaml, err := boardfile.YAML(d)

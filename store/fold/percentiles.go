@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"encoding/binary"
@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"unsafe"
+
+	"pulseboard/store/pack"
 )
 
 const (
@@ -224,7 +226,7 @@ func nearestRank(p, n int) int { return max(1, (p*n+99)/100) }
 func (d *distribution) append(b []byte) []byte {
 	if !d.binned {
 		b = binary.AppendUvarint(append(b, 0), uint64(len(d.values)))
-		return AppendFloats(b, d.values...)
+		return pack.AppendFloats(b, d.values...)
 	}
 	d.settle()
 	b = binary.AppendUvarint(append(b, 1), uint64(len(d.bins)))
@@ -237,7 +239,7 @@ func (d *distribution) append(b []byte) []byte {
 	return b
 }
 
-func (d *distribution) read(r *Reader) {
+func (d *distribution) read(r *pack.Reader) {
 	switch kind := r.Byte(); kind {
 	case 0:
 		for range r.Length(8) {
@@ -257,7 +259,7 @@ func (d *distribution) read(r *Reader) {
 
 // readBins reads all bins. There are many in a block, so it keeps what it goes through in
 // registers and reads numbers of a byte, as most are, by itself.
-func (d *distribution) readBins(r *Reader) {
+func (d *distribution) readBins(r *pack.Reader) {
 	rest, key := r.Rest, int64(-lastBin-1)
 	for i := range d.bins {
 		var step, count uint64

@@ -1,4 +1,4 @@
-package store
+package pack
 
 import (
 	"errors"
@@ -9,27 +9,29 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pulseboard/store"
 )
 
 var noon = time.Date(2026, 2, 9, 12, 0, 0, 0, time.UTC)
 
 func TestAPackGivesBackItsEvents(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a", "/docs", "u1"}))
-	number := rapid.OneOf(rapid.Float64Range(-MaxNumber, MaxNumber), rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 0.1, 12.34, -0.001, 1e12, 999999999999.5, 1e-7, 200, -3, 5e-324}))
-	event := rapid.Custom(func(t *rapid.T) Event {
-		e := Event{Name: text.Draw(t, "name"), ID: text.Draw(t, "id"), User: text.Draw(t, "user"), Time: noon.Add(time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(t, "µs")) * time.Microsecond)}
+	number := rapid.OneOf(rapid.Float64Range(-store.MaxNumber, store.MaxNumber), rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 0.1, 12.34, -0.001, 1e12, 999999999999.5, 1e-7, 200, -3, 5e-324}))
+	event := rapid.Custom(func(t *rapid.T) store.Event {
+		e := store.Event{Name: text.Draw(t, "name"), ID: text.Draw(t, "id"), User: text.Draw(t, "user"), Time: noon.Add(time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(t, "µs")) * time.Microsecond)}
 		for range rapid.IntRange(0, 4).Draw(t, "properties") {
-			value := rapid.OneOf(rapid.Just(Null), rapid.Map(rapid.Bool(), Bool), rapid.Map(text, Text), rapid.Map(number, Num)).Draw(t, "value")
-			e.Properties = append(e.Properties, Property{text.Draw(t, "key"), value})
+			value := rapid.OneOf(rapid.Just(store.Null), rapid.Map(rapid.Bool(), store.Bool), rapid.Map(text, store.Text), rapid.Map(number, store.Num)).Draw(t, "value")
+			e.Properties = append(e.Properties, store.Property{Key: text.Draw(t, "key"), Value: value})
 		}
 		return e
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		events := rapid.SliceOfN(event, 0, 60).Draw(t, "events")
 		for i := range events {
-			events[i].Seq = EventSeq(i + 1)
+			events[i].Seq = store.EventSeq(i + 1)
 			if i > 0 {
-				events[i].Seq = events[i-1].Seq + EventSeq(rapid.IntRange(1, 3).Draw(t, "seq"))
+				events[i].Seq = events[i-1].Seq + store.EventSeq(rapid.IntRange(1, 3).Draw(t, "seq"))
 			}
 		}
 		before := []byte("before")
@@ -55,8 +57,8 @@ func TestAPackGivesBackItsEvents(t *testing.T) {
 
 // What a pack holds depends on its events alone, not on what was packed before.
 func TestAPackHoldsNothingOfTheOneBefore(t *testing.T) {
-	events := func(name string) []Event {
-		return []Event{{Seq: 1, Name: name, Time: noon, ID: name, Properties: Properties{{name, Text(name)}}}}
+	events := func(name string) []store.Event {
+		return []store.Event{{Seq: 1, Name: name, Time: noon, ID: name, Properties: store.Properties{{Key: name, Value: store.Text(name)}}}}
 	}
 	p := newPacker()
 	alone := string(newPacker().pack(events("b")))
@@ -68,9 +70,9 @@ func TestAPackHoldsNothingOfTheOneBefore(t *testing.T) {
 
 // Whatever stands in a pack, reading it ends with events or an error.
 func FuzzReadEvents(f *testing.F) {
-	var events []Event
+	var events []store.Event
 	for i := range 40 {
-		events = append(events, Event{Seq: EventSeq(i), Name: "a", User: fmt.Sprint(i % 7), Time: noon, Properties: Properties{{"n", Num(float64(i) / 3)}, {"path", Text("/")}}})
+		events = append(events, store.Event{Seq: store.EventSeq(i), Name: "a", User: fmt.Sprint(i % 7), Time: noon, Properties: store.Properties{{Key: "n", Value: store.Num(float64(i) / 3)}, {Key: "path", Value: store.Text("/")}}})
 	}
 	f.Add(AppendEvents(nil, events)[1:])
 	f.Add(newPacker().pack(events))
@@ -93,15 +95,15 @@ func FuzzReadEvents(f *testing.F) {
 	})
 }
 
-func benchmarkEvents(n int) []Event {
-	events := make([]Event, n)
+func benchmarkEvents(n int) []store.Event {
+	events := make([]store.Event, n)
 	for i := range events {
-		events[i] = Event{
-			Seq: EventSeq(i + 1), Name: "request", ID: fmt.Sprintf("%08x-5c1e-4b7a-9d3f-%012x", i*2654435761, i*40503), User: fmt.Sprintf("u%d", i*7919%5000),
+		events[i] = store.Event{
+			Seq: store.EventSeq(i + 1), Name: "request", ID: fmt.Sprintf("%08x-5c1e-4b7a-9d3f-%012x", i*2654435761, i*40503), User: fmt.Sprintf("u%d", i*7919%5000),
 			Time: noon.Add(time.Duration(i) * 17 * time.Millisecond),
-			Properties: Properties{
-				{"country", Text([]string{"DE", "FR", "NL", "AT"}[i%4])}, {"duration_ms", Num(float64(i*31%5000) / 10)},
-				{"path", Text(fmt.Sprintf("/docs/%d", i*13%200))}, {"status", Num(200)},
+			Properties: store.Properties{
+				{Key: "country", Value: store.Text([]string{"DE", "FR", "NL", "AT"}[i%4])}, {Key: "duration_ms", Value: store.Num(float64(i*31%5000) / 10)},
+				{Key: "path", Value: store.Text(fmt.Sprintf("/docs/%d", i*13%200))}, {Key: "status", Value: store.Num(200)},
 			},
 		}
 	}

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"bytes"
@@ -6,6 +6,9 @@ import (
 	"iter"
 	"maps"
 	"slices"
+
+	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 // step is the cells of one step of a widget. Cells that events were added to lately lie
@@ -69,7 +72,7 @@ func packGroups(gs groups) (p packedGroups) {
 // append adds a group whose name comes after all others.
 func (p *packedGroups) append(name, cell []byte) {
 	p.entries = append(p.entries, uint32(len(p.bytes)))
-	p.bytes = append(AppendBytes(p.bytes, name), cell...)
+	p.bytes = append(pack.AppendBytes(p.bytes, name), cell...)
 }
 
 // clip gives back the memory that appending made ready and did not use.
@@ -169,7 +172,7 @@ func (p packedGroups) keep(kept func(name []byte) bool) packedGroups {
 	other := &cell{}
 	merged := false
 	for name, packed := range p.all() {
-		if string(name) != OtherGroup && kept(name) {
+		if string(name) != store.OtherGroup && kept(name) {
 			left.append(name, packed)
 			continue
 		}
@@ -179,7 +182,7 @@ func (p packedGroups) keep(kept func(name []byte) bool) packedGroups {
 	if !merged {
 		return p
 	}
-	return left.merge(packGroups(groups{OtherGroup: other})).clip()
+	return left.merge(packGroups(groups{store.OtherGroup: other})).clip()
 }
 
 // mergePacked merges a packed cell. It is for a cell that many small ones are merged into:
@@ -194,7 +197,7 @@ func (c *cell) mergePacked(packed []byte) {
 }
 
 // unpack reads what append wrote.
-func (c *cell) unpack(b []byte) { c.read(&Reader{Rest: b}) }
+func (c *cell) unpack(b []byte) { c.read(&pack.Reader{Rest: b}) }
 
 // unpackBlock returns the groups of a block, packed. The error says what is wrong with the block.
 func unpackBlock(b []byte) (packedGroups, error) {

@@ -1,10 +1,12 @@
-package store
+package fold
 
 import (
 	"cmp"
 	"maps"
 	"slices"
 	"unsafe"
+
+	"pulseboard/store"
 )
 
 // A Fold knows what it takes: every cell, name and step is counted as it is made, with what
@@ -20,7 +22,7 @@ const (
 	// manyGroups is the number of groups from which only the half with the most events is
 	// kept apart, so that a property with another value for each event takes no memory
 	// without end. It is far above MaxGroups: what is dropped was not among those for long.
-	manyGroups = 4 * MaxGroups
+	manyGroups = 4 * store.MaxGroups
 	// fewGroups is the number of groups that are kept apart whatever they take.
 	fewGroups = 100
 	// meterStep is by how many bytes a fold grows before its meter is asked.
@@ -153,22 +155,22 @@ func (w *widgetFold) keepLargest(n int) {
 	all := slices.SortedFunc(maps.Values(w.groups), func(a, b *group) int {
 		return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.name, b.name))
 	})
-	other := &group{name: OtherGroup}
+	other := &group{name: store.OtherGroup}
 	for _, g := range all[min(n, len(all)):] {
 		other.events += g.events
 		delete(w.groups, g.name)
 	}
-	if g := w.groups[OtherGroup]; g != nil {
+	if g := w.groups[store.OtherGroup]; g != nil {
 		g.events += other.events
 	} else {
-		w.groups[OtherGroup] = other
+		w.groups[store.OtherGroup] = other
 	}
 	kept := func(name []byte) bool { return w.groups[string(name)] != nil }
 	for _, s := range w.steps {
 		s.packed = s.packed.keep(kept)
 		for name, c := range s.open {
 			if w.groups[name] == nil {
-				s.open.cell(OtherGroup).merge(c)
+				s.open.cell(store.OtherGroup).merge(c)
 				delete(s.open, name)
 			}
 		}
@@ -211,7 +213,7 @@ func (f *Fold) shareShown() {
 		switch {
 		case !w.grouped():
 			return 0
-		case w.widget.Kind == Line:
+		case w.widget.Kind == store.Line:
 			return f.window.Len()
 		}
 		return shownRow

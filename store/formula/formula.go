@@ -1,4 +1,4 @@
-package store
+package formula
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ const maxLength = 1_000
 
 // formulaProgram computes a number from others, which it names. It belongs to one goroutine at a
 // time.
-type formulaProgram struct {
+type Formula struct {
 	names   []string // that it reads, sorted
 	program *vm.Program
 	machine vm.VM
@@ -37,7 +37,7 @@ type formulaProgram struct {
 
 // Parse compiles a formula such as `100 * signups / visits`, in the language of
 // github.com/expr-lang/expr. The error says what is wrong with it, and what would be right.
-func Parse(source string) (*formulaProgram, error) {
+func Parse(source string) (*Formula, error) {
 	if len(source) > maxLength {
 		return nil, fmt.Errorf("a formula has %d characters at most; this one has %d", maxLength, len(source))
 	}
@@ -54,7 +54,7 @@ func Parse(source string) (*formulaProgram, error) {
 	if found.foreign != nil {
 		return nil, fmt.Errorf("what stands at character %d does not compute with numbers; %s", found.foreign.Location().From+1, help)
 	}
-	f := &formulaProgram{env: map[string]float64{}}
+	f := &Formula{env: map[string]float64{}}
 	for name := range found.read {
 		if !found.declared[name] {
 			f.names = append(f.names, name)
@@ -128,11 +128,11 @@ func Names(text string) ([]string, error) {
 }
 
 // Names returns the names that the formula reads, sorted.
-func (f *formulaProgram) Names() []string { return f.names }
+func (f *Formula) Names() []string { return f.names }
 
 // Value computes the formula of the values of its names, in the order of Names. ok is false
 // when the result is not finite.
-func (f *formulaProgram) Value(values []float64) (value float64, ok bool) {
+func (f *Formula) Value(values []float64) (value float64, ok bool) {
 	for i, name := range f.names {
 		f.env[name] = values[i]
 	}

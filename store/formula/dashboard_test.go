@@ -1,19 +1,22 @@
-package store
+package formula_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
+
+	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
 func TestAFormulaIsCheckedAndSaysWhatWouldBeRight(t *testing.T) {
-	d := Dashboard{ID: "web", Widgets: []Widget{
-		{Key: "a", Kind: Stat, Metric: Metric{Measure: Count}},
-		{Key: "b-c", Kind: Stat, Metric: Metric{Measure: Count}},
-		{Key: "groups", Kind: Line, Metric: Metric{Measure: Count, By: "path"}},
-		{Key: "words", Kind: TextKind},
-		{Key: "g", Kind: Stat, Metric: Metric{Measure: Formula, Formula: "a"}},
-		{Key: "f", Kind: Stat, Metric: Metric{Measure: Formula}},
+	d := store.Dashboard{ID: "web", Widgets: []store.Widget{
+		{Key: "a", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}},
+		{Key: "b-c", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}},
+		{Key: "groups", Kind: store.Line, Metric: store.Metric{Measure: store.Count, By: "path"}},
+		{Key: "words", Kind: store.TextKind},
+		{Key: "g", Kind: store.Stat, Metric: store.Metric{Measure: store.Formula, Formula: "a"}},
+		{Key: "f", Kind: store.Stat, Metric: store.Metric{Measure: store.Formula}},
 	}}
 	for source, want := range map[string]string{
 		"":                        "is missing",
@@ -33,13 +36,13 @@ func TestAFormulaIsCheckedAndSaysWhatWouldBeRight(t *testing.T) {
 		strings.Repeat("a+", 600): "at most",
 	} {
 		d.Widgets[5].Metric.Formula = source
-		var fault *FieldError
-		if err := d.Validate(Names); !errors.As(err, &fault) || fault.Path != "widgets[5].formula" || !strings.Contains(fault.Message, want) {
+		var fault *store.FieldError
+		if err := d.Validate(formula.Names); !errors.As(err, &fault) || fault.Path != "widgets[5].formula" || !strings.Contains(fault.Message, want) {
 			t.Errorf("%q: %v, want %q", source, err, want)
 		}
 	}
 	d.Widgets[5].Metric.Formula = "let x = a * 2; max(x, 1) / min(a, 3)"
-	if err := d.Validate(Names); err != nil {
+	if err := d.Validate(formula.Names); err != nil {
 		t.Error(err)
 	}
 }

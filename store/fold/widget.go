@@ -1,26 +1,29 @@
-package store
+package fold
 
 import (
 	"cmp"
 	"maps"
 	"slices"
+
+	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
 // widgetFold is the part of a Fold that one widget reads.
 type widgetFold struct {
-	widget   Widget
+	widget   store.Widget
 	rollup   Rollup
-	upto     EventSeq // events up to here are in steps
-	compared bool     // the period before is needed too
-	gaps     []Gap    // events of these times are missing
-	direct   bool     // all events are added, because the rollup has too many groups
+	upto     store.EventSeq // events up to here are in steps
+	compared bool           // the period before is needed too
+	gaps     []Gap          // events of these times are missing
+	direct   bool           // all events are added, because the rollup has too many groups
 	steps    map[int64]*step
-	groups   map[string]*group // of all steps; nil without a grouping
-	totals   map[Window]groups // of the windows that were read, as long as they stay
-	merged   bool              // groups that would be kept apart were merged into OtherGroup to save memory
-	shown    int               // how many groups may be shown
-	stale    bool              // last is not what the cells say
-	last     WidgetReading
+	groups   map[string]*group       // of all steps; nil without a grouping
+	totals   map[store.Window]groups // of the windows that were read, as long as they stay
+	merged   bool                    // groups that would be kept apart were merged into OtherGroup to save memory
+	shown    int                     // how many groups may be shown
+	stale    bool                    // last is not what the cells say
+	last     store.WidgetReading
 
 	worked func(cells int) // see Fold.worked
 	size   int             // bytes that the widget takes, about
@@ -30,7 +33,7 @@ type widgetFold struct {
 	// window's, which only widgets have that show no steps.
 	longSteps map[int64]int64
 
-	formula  *formulaProgram // nil but for a formula, which has no cells of its own
+	formula  *formula.Formula // nil but for a formula, which has no cells of its own
 	refs     []*widgetFold
 	values   []float64 // of the refs; reused
 	referred bool      // a formula computes with it, also with its steps
@@ -48,12 +51,12 @@ func (w *widgetFold) grouped() bool { return w.widget.Metric.By != "" }
 // link finds the widgets that a formula computes with. A dashboard that was checked
 // has them all.
 func (w *widgetFold) link(all []*widgetFold) {
-	f, err := Parse(w.widget.Metric.Formula)
+	f, err := formula.Parse(w.widget.Metric.Formula)
 	if err != nil {
 		return
 	}
 	for _, name := range f.Names() {
-		i := slices.IndexFunc(all, func(o *widgetFold) bool { return string(o.widget.Key) == name && o.widget.folds() })
+		i := slices.IndexFunc(all, func(o *widgetFold) bool { return string(o.widget.Key) == name && o.widget.Folds() })
 		if i < 0 {
 			w.refs = nil
 			return
@@ -66,7 +69,7 @@ func (w *widgetFold) link(all []*widgetFold) {
 }
 
 // from gives the first second that the widget needs of a window.
-func (w *widgetFold) from(window Window) int64 {
+func (w *widgetFold) from(window store.Window) int64 {
 	if w.compared {
 		return previous(window).From
 	}
@@ -74,16 +77,18 @@ func (w *widgetFold) from(window Window) int64 {
 }
 
 // previous gives the window of the same length just before.
-func previous(w Window) Window { return Window{2*w.From - w.To, w.From, w.Step} }
+func previous(w store.Window) store.Window {
+	return store.Window{From: 2*w.From - w.To, To: w.From, Step: w.Step}
+}
 
 // add folds in an event and returns by how many bytes the widget grew.
-func (w *widgetFold) add(e *Event, start int64) (grown int) {
+func (w *widgetFold) add(e *store.Event, start int64) (grown int) {
 	m := &w.widget.Metric
-	if e.Seq <= w.upto && w.upto > 0 || !w.widget.folds() || !m.counts(e) {
+	if e.Seq <= w.upto && w.upto > 0 || !w.widget.Folds() || !m.Counts(e) {
 		return 0
 	}
 	before := w.size
-	name := w.note([]byte(m.groupOf(e)), 1)
+	name := w.note([]byte(m.GroupOf(e)), 1)
 	s := w.step(start)
 	s.added = true
 	if s.open == nil {
@@ -103,7 +108,7 @@ func (w *widgetFold) add(e *Event, start int64) (grown int) {
 }
 
 // addTo folds an event into the cell of a group and returns by how many bytes the cells grew.
-func (w *widgetFold) addTo(gs groups, name string, e *Event) (grown int) {
+func (w *widgetFold) addTo(gs groups, name string, e *store.Event) (grown int) {
 	m := &w.widget.Metric
 	c := gs[name]
 	if c == nil {
@@ -138,8 +143,8 @@ func (w *widgetFold) note(name []byte, events int64) string {
 	if len(w.groups) > manyGroups {
 		w.keepLargest(manyGroups / 2)
 		if w.groups[g.name] == nil { // it was among the rare ones, and its cell is still to come
-			w.note([]byte(OtherGroup), 0)
-			return OtherGroup
+			w.note([]byte(store.OtherGroup), 0)
+			return store.OtherGroup
 		}
 	}
 	return g.name
@@ -178,7 +183,7 @@ func (w *widgetFold) step(start int64) *step {
 
 // needsSteps says whether the widget shows the steps of its window, or others need them.
 func (w *widgetFold) needsSteps() bool {
-	return w.widget.Kind == Line || w.widget.Kind == Stat || w.compared || w.referred
+	return w.widget.Kind == store.Line || w.widget.Kind == store.Stat || w.compared || w.referred
 }
 
 // canDropBefore says whether no step lies on both sides of a moment.
@@ -204,50 +209,50 @@ func (w *widgetFold) dropBefore(from int64) {
 	w.measure()
 }
 
-func (w *widgetFold) reading(window Window) WidgetReading {
+func (w *widgetFold) reading(window store.Window) store.WidgetReading {
 	if !w.stale {
 		return w.last
 	}
-	var reading Reading
-	var spark []Point
+	var reading store.Reading
+	var spark []store.Point
 	switch w.widget.Kind {
-	case Stat:
+	case store.Stat:
 		reading = w.number(window)
 		spark = w.points(window, "")
-	case Gauge:
+	case store.Gauge:
 		reading = w.number(window)
-	case Bars, Table:
+	case store.Bars, store.Table:
 		reading = w.ranking(window)
-	case Line:
+	case store.Line:
 		if w.widget.Metric.By == "" {
-			reading = Series{window.Step, w.points(window, "")}
+			reading = store.Series{Step: window.Step, Points: w.points(window, "")}
 		} else {
 			reading = w.groupedSeries(window)
 		}
 	}
-	w.last = NewWidgetReading(w.widget.Key, reading, spark)
-	if w.widget.Compare == Previous {
+	w.last = store.NewWidgetReading(w.widget.Key, reading, spark)
+	if w.widget.Compare == store.Previous {
 		before := previous(window)
-		w.last = w.last.against(w.number(before), w.points(before, ""))
+		w.last = w.last.Against(w.number(before), w.points(before, ""))
 	}
 	if w.direct {
-		w.last = w.last.countedDirectly()
+		w.last = w.last.AsDirect()
 	}
 	if w.lacks(window) {
-		w.last = w.last.lacking()
+		w.last = w.last.AsPartial()
 	}
 	if w.merged || w.cutsGroups() {
-		w.last = w.last.merged()
+		w.last = w.last.AsMerged()
 	}
 	w.stale = false
 	return w.last
 }
 
 // number gives the one number of a window.
-func (w *widgetFold) number(window Window) Number {
-	if w.widget.Metric.Measure == Formula {
+func (w *widgetFold) number(window store.Window) store.Number {
+	if w.widget.Metric.Measure == store.Formula {
 		if w.formula == nil {
-			return Number{}
+			return store.Number{}
 		}
 		return w.compute(window)
 	}
@@ -259,37 +264,37 @@ func (w *widgetFold) number(window Window) Number {
 
 // compute returns the number of a formula. There is none where one of the numbers that it reads
 // is missing or the result is not finite.
-func (w *widgetFold) compute(window Window) Number {
+func (w *widgetFold) compute(window store.Window) store.Number {
 	about := false
 	w.values = w.values[:0]
 	for _, ref := range w.refs {
 		n := ref.number(window)
 		if !n.Valid {
-			return Number{}
+			return store.Number{}
 		}
 		about = about || n.About
 		w.values = append(w.values, n.Value)
 	}
 	v, ok := w.formula.Value(w.values)
 	if !ok {
-		return Number{}
+		return store.Number{}
 	}
-	return Number{Value: v, Valid: true, About: about}
+	return store.Number{Value: v, Valid: true, About: about}
 }
 
 // read returns the number of a cell of so many seconds. A nil cell reads as nothing.
-func (w *widgetFold) read(c *cell, seconds int64) Number {
+func (w *widgetFold) read(c *cell, seconds int64) store.Number {
 	return c.number(w.widget.Metric, seconds)
 }
 
 // points gives one number a step of the window.
-func (w *widgetFold) points(window Window, group string) []Point {
-	points := make([]Point, 0, window.Len())
+func (w *widgetFold) points(window store.Window, group string) []store.Point {
+	points := make([]store.Point, 0, window.Len())
 	for step := window.From; step < window.To; step += window.Step {
-		if w.widget.folds() {
-			points = append(points, Point{step, w.read(w.steps[step].cell(group), window.Step)})
+		if w.widget.Folds() {
+			points = append(points, store.Point{At: step, Number: w.read(w.steps[step].cell(group), window.Step)})
 		} else {
-			points = append(points, Point{step, w.number(Window{step, step + window.Step, window.Step})})
+			points = append(points, store.Point{At: step, Number: w.number(store.Window{From: step, To: step + window.Step, Step: window.Step})})
 		}
 	}
 	return points
@@ -297,33 +302,33 @@ func (w *widgetFold) points(window Window, group string) []Point {
 
 // total merges the window's steps, group by group. Past MaxGroups groups those
 // with the fewest events are merged into OtherGroup.
-func (w *widgetFold) total(window Window) groups {
+func (w *widgetFold) total(window store.Window) groups {
 	total := w.totals[window]
 	if total == nil {
 		total = w.mergeSteps(window)
 		if w.totals == nil {
-			w.totals = map[Window]groups{}
+			w.totals = map[store.Window]groups{}
 		}
 		w.totals[window] = total
 		w.size += total.size()
 	}
-	if len(total) <= MaxGroups {
+	if len(total) <= store.MaxGroups {
 		return total
 	}
 	limited := maps.Clone(total)
-	limited.limit(MaxGroups)
+	limited.limit(store.MaxGroups)
 	return limited
 }
 
 // ranking returns the groups with the largest numbers; those without a number are last. Where
 // fewer may be shown than the widget asks for, the rest is summed as OtherGroup.
-func (w *widgetFold) ranking(window Window) Ranking {
+func (w *widgetFold) ranking(window store.Window) store.Ranking {
 	total := w.total(window)
-	ranking := make(Ranking, 0, len(total))
+	ranking := make(store.Ranking, 0, len(total))
 	for group, c := range total {
-		ranking = append(ranking, GroupNumber{group, w.read(c, window.To-window.From)})
+		ranking = append(ranking, store.GroupNumber{Group: group, Number: w.read(c, window.To-window.From)})
 	}
-	slices.SortFunc(ranking, func(a, b GroupNumber) int {
+	slices.SortFunc(ranking, func(a, b store.GroupNumber) int {
 		if a.Valid != b.Valid {
 			if a.Valid {
 				return -1
@@ -336,15 +341,15 @@ func (w *widgetFold) ranking(window Window) Ranking {
 		return slices.Clone(ranking[:min(len(ranking), w.widget.Groups())])
 	}
 	other := &cell{}
-	shown := make(Ranking, 0, w.shown)
+	shown := make(store.Ranking, 0, w.shown)
 	for _, g := range ranking {
-		if len(shown) < w.shown-1 && g.Group != OtherGroup {
+		if len(shown) < w.shown-1 && g.Group != store.OtherGroup {
 			shown = append(shown, g)
 		} else {
 			other.merge(total[g.Group])
 		}
 	}
-	return append(shown, GroupNumber{OtherGroup, w.read(other, window.To-window.From)})
+	return append(shown, store.GroupNumber{Group: store.OtherGroup, Number: w.read(other, window.To-window.From)})
 }
 
 // cutsGroups reports whether fewer groups are shown than the widget asks for and there are.
@@ -352,22 +357,22 @@ func (w *widgetFold) cutsGroups() bool {
 	return w.grouped() && w.shown < w.widget.Groups() && len(w.groups) > w.shown
 }
 
-func (w *widgetFold) groupedSeries(window Window) GroupedSeries {
+func (w *widgetFold) groupedSeries(window store.Window) store.GroupedSeries {
 	ranking := w.ranking(window)
-	series := GroupedSeries{Step: window.Step, Groups: make([]GroupSeries, 0, len(ranking))}
+	series := store.GroupedSeries{Step: window.Step, Groups: make([]store.GroupSeries, 0, len(ranking))}
 	for _, g := range ranking {
 		points := w.points(window, g.Group)
-		if g.Group == OtherGroup {
+		if g.Group == store.OtherGroup {
 			points = w.otherPoints(window, ranking)
 		}
-		series.Groups = append(series.Groups, GroupSeries{g.Group, points})
+		series.Groups = append(series.Groups, store.GroupSeries{Group: g.Group, Points: points})
 	}
 	return series
 }
 
 // otherPoints returns the steps of what OtherGroup stands for: the groups that total merged
 // into it and, where fewer groups may be shown than there are, those that are not shown.
-func (w *widgetFold) otherPoints(window Window, ranking Ranking) []Point {
+func (w *widgetFold) otherPoints(window store.Window, ranking store.Ranking) []store.Point {
 	apart := map[string]bool{}
 	if w.cutsGroups() {
 		for _, g := range ranking {
@@ -378,8 +383,8 @@ func (w *widgetFold) otherPoints(window Window, ranking Ranking) []Point {
 			apart[group] = true
 		}
 	}
-	delete(apart, OtherGroup)
-	points := make([]Point, 0, window.Len())
+	delete(apart, store.OtherGroup)
+	points := make([]store.Point, 0, window.Len())
 	for start := window.From; start < window.To; start += window.Step {
 		other := &cell{}
 		if s := w.steps[start]; s != nil {
@@ -394,7 +399,7 @@ func (w *widgetFold) otherPoints(window Window, ranking Ranking) []Point {
 				}
 			}
 		}
-		points = append(points, Point{start, w.read(other, window.Step)})
+		points = append(points, store.Point{At: start, Number: w.read(other, window.Step)})
 	}
 	return points
 }

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"encoding/binary"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/axiomhq/hyperloglog"
 	"github.com/cespare/xxhash/v2"
+
+	"pulseboard/store/pack"
 )
 
 // exactUsers is the number of users up to which a set knows each.
@@ -152,7 +154,7 @@ func (s *userSet) append(b []byte) []byte {
 			panic(err) // a sketch in memory can be written
 		}
 		n, _ := s.size()
-		return AppendBytes(binary.AppendUvarint(append(b, 1), uint64(n)), sketch)
+		return pack.AppendBytes(binary.AppendUvarint(append(b, 1), uint64(n)), sketch)
 	}
 	sorted := s.sorted
 	if s.hashes != nil {
@@ -165,7 +167,7 @@ func (s *userSet) append(b []byte) []byte {
 	return b
 }
 
-func (s *userSet) read(r *Reader) {
+func (s *userSet) read(r *pack.Reader) {
 	switch kind := r.Byte(); kind {
 	case 0:
 		n := r.Length(8)

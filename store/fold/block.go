@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"encoding/binary"
@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 // A block is the cells of one step of a rollup, by group, as they are kept: the
@@ -20,7 +23,7 @@ const (
 	partialVersion = 3
 )
 
-var errBlock = fmt.Errorf("a rollup's block can't be read: %w", ErrDamaged)
+var errBlock = fmt.Errorf("a rollup's block can't be read: %w", store.ErrDamaged)
 
 func (gs groups) append(b []byte) []byte { return gs.appendBlock(b, false) }
 
@@ -31,9 +34,9 @@ func (gs groups) appendBlock(b []byte, partial bool) []byte {
 	}
 	b = binary.AppendUvarint(append(b, version), uint64(len(gs)))
 	for _, name := range slices.Sorted(maps.Keys(gs)) {
-		b = gs[name].append(AppendBytes(b, []byte(name)))
+		b = gs[name].append(pack.AppendBytes(b, []byte(name)))
 	}
-	return Seal(b, 0)
+	return pack.Seal(b, 0)
 }
 
 // CheckBlock returns an error if a block is not as it was written, and reports whether it is
@@ -44,8 +47,8 @@ func CheckBlock(b []byte) (partial bool, err error) {
 }
 
 // openBlock returns a reader of a block that stands at its number of groups.
-func openBlock(b []byte) (r *Reader, partial bool, err error) {
-	content, ok := Unseal(b)
+func openBlock(b []byte) (r *pack.Reader, partial bool, err error) {
+	content, ok := pack.Unseal(b)
 	if !ok {
 		return nil, false, blockError(errors.New("its checksum is wrong"))
 	}
@@ -53,7 +56,7 @@ func openBlock(b []byte) (r *Reader, partial bool, err error) {
 	if version != blockVersion && version != partialVersion {
 		return nil, false, blockError(fmt.Errorf("version %d", version))
 	}
-	return &Reader{Rest: content[1:]}, version == partialVersion, nil
+	return &pack.Reader{Rest: content[1:]}, version == partialVersion, nil
 }
 
 // blockError says what is wrong with a block; nil when nothing is.
@@ -106,11 +109,11 @@ func (c *cell) append(b []byte) []byte {
 	}
 	if flags&hasNumbers != 0 {
 		b = binary.AppendUvarint(b, uint64(c.numbers))
-		b = AppendFloats(b, c.min, c.max)
+		b = pack.AppendFloats(b, c.min, c.max)
 	}
 	if flags&hasSum != 0 {
 		b = binary.AppendUvarint(b, uint64(len(c.sum.partials)))
-		b = AppendFloats(b, c.sum.partials...)
+		b = pack.AppendFloats(b, c.sum.partials...)
 	}
 	if flags&hasValues != 0 {
 		b = c.values.append(b)
@@ -127,7 +130,7 @@ func packedCount(b []byte) int64 {
 	return int64(n)
 }
 
-func (c *cell) read(r *Reader) {
+func (c *cell) read(r *pack.Reader) {
 	flags := r.Byte()
 	c.count = int64(r.Uvarint())
 	if flags&hasOf != 0 {

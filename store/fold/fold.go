@@ -1,10 +1,12 @@
-package store
+package fold
 
 import (
 	"fmt"
 	"iter"
 	"math"
 	"slices"
+
+	"pulseboard/store"
 )
 
 // Fold holds the events of one view, folded: for each widget, step and group
@@ -17,7 +19,7 @@ import (
 //
 // A Fold belongs to one goroutine at a time.
 type Fold struct {
-	window  Window
+	window  store.Window
 	from    int64 // the first second that any widget needs
 	open    bool  // events past the window's end are kept, for the window will get there
 	filters []variableFilter
@@ -40,7 +42,7 @@ type variableFilter struct {
 	values []string
 }
 
-func (f variableFilter) passes(e *Event) bool {
+func (f variableFilter) passes(e *store.Event) bool {
 	if f.field == "" {
 		return false
 	}
@@ -50,18 +52,18 @@ func (f variableFilter) passes(e *Event) bool {
 
 // NewFold makes an empty fold of a view on a dashboard. window is the view's at
 // this moment.
-func NewFold(d Dashboard, v View, window Window) *Fold {
+func New(d store.Dashboard, v store.View, window store.Window) *Fold {
 	f := &Fold{window: window, open: v.Range.Moves(), packAt: packAt, fewOpen: fewOpen}
 	for name, values := range v.Vars {
-		f.filters = append(f.filters, variableFilter{d.propertyOf(name), values})
+		f.filters = append(f.filters, variableFilter{d.PropertyOf(name), values})
 	}
 	for _, w := range d.Widgets {
-		if w.Kind != TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: RollupOf(d, w.Metric), compared: w.Compare == Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
+		if w.Kind != store.TextKind {
+			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: RollupOf(d, w.Metric), compared: w.Compare == store.Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {
-		if w.widget.Metric.Measure == Formula {
+		if w.widget.Metric.Measure == store.Formula {
 			w.link(f.widgets)
 		}
 	}
@@ -71,7 +73,7 @@ func NewFold(d Dashboard, v View, window Window) *Fold {
 }
 
 // fromAt gives the first second that any widget needs of a window.
-func (f *Fold) fromAt(window Window) int64 {
+func (f *Fold) fromAt(window store.Window) int64 {
 	from := window.From
 	for _, w := range f.widgets {
 		from = min(from, w.from(window))
@@ -85,21 +87,21 @@ func (f *Fold) From() int64 { return f.from }
 
 // RollupSpan is a part of a rollup: its steps of a tier from a moment on up to, but not
 // at, another.
-type RollupSpan struct {
+type Span struct {
 	Key            RollupKey
 	Tier, From, To int64
 }
 
 // Rollups gives what the fold can begin with, see Restore; none for a window whose
 // steps are too short. The spans of a rollup stand together.
-func (f *Fold) Rollups() (spans []RollupSpan) {
+func (f *Fold) Spans() (spans []Span) {
 	tier, ok := TierOf(f.window.Step)
 	if !ok {
 		return nil
 	}
 	seen := map[RollupKey]bool{}
 	for _, w := range f.widgets {
-		if key := w.rollup.Key(); w.widget.folds() && !seen[key] {
+		if key := w.rollup.Key(); w.widget.Folds() && !seen[key] {
 			seen[key] = true
 			spans = append(spans, f.spansOf(key, tier)...)
 		}
@@ -109,7 +111,7 @@ func (f *Fold) Rollups() (spans []RollupSpan) {
 
 // spansOf gives the spans of a rollup that the widgets need: all in the tier of the
 // window's steps when one of them shows steps, else as few as there can be.
-func (f *Fold) spansOf(key RollupKey, tier int64) []RollupSpan {
+func (f *Fold) spansOf(key RollupKey, tier int64) []Span {
 	end := f.window.To
 	if f.open {
 		end = math.MaxInt64
@@ -120,38 +122,38 @@ func (f *Fold) spansOf(key RollupKey, tier int64) []RollupSpan {
 		from = min(from, w.from(f.window))
 	}
 	if slices.ContainsFunc(readers, (*widgetFold).needsSteps) {
-		return []RollupSpan{{key, tier, from, end}}
+		return []Span{{key, tier, from, end}}
 	}
 	spans := cover(key, slices.Index(Tiers, tier), from, f.window.To)
 	if f.open {
-		spans = append(spans, RollupSpan{key, tier, f.window.To, end})
+		spans = append(spans, Span{key, tier, f.window.To, end})
 	}
 	return spans
 }
 
 // cover gives the spans of the longest tiers that have whole steps from from to to.
-func cover(key RollupKey, tier int, from, to int64) []RollupSpan {
+func cover(key RollupKey, tier int, from, to int64) []Span {
 	if from >= to {
 		return nil
 	}
 	if tier+1 < len(Tiers) {
 		longer := Tiers[tier+1]
-		if a, b := floor(from+longer-1, longer), floor(to, longer); a < b {
+		if a, b := store.StepStart(from+longer-1, longer), store.StepStart(to, longer); a < b {
 			return slices.Concat(cover(key, tier, from, a), cover(key, tier+1, a, b), cover(key, tier, b, to))
 		}
 	}
-	return []RollupSpan{{key, Tiers[tier], from, to}}
+	return []Span{{key, Tiers[tier], from, to}}
 }
 
 // Restore takes over the events up to a seq from a span of a rollup: blocks are its steps
 // by their starts. Those events are not counted when they are added. The error says that
 // a block can't be read, or is the meter's; then the fold is of no use.
-func (f *Fold) Restore(span RollupSpan, upto EventSeq, blocks iter.Seq2[int64, []byte]) error {
+func (f *Fold) Restore(span Span, upto store.EventSeq, blocks iter.Seq2[int64, []byte]) error {
 	readers := f.readers(span.Key)
 	for start, block := range blocks {
 		at := start
 		if span.Tier < f.window.Step {
-			at = floor(start, f.window.Step)
+			at = store.StepStart(start, f.window.Step)
 		}
 		readers := slices.DeleteFunc(slices.Clone(readers), func(w *widgetFold) bool { return start < w.from(f.window) })
 		if err := f.restoreStep(readers, at, block); err != nil {
@@ -216,7 +218,7 @@ func (f *Fold) CountDirectly(key RollupKey) {
 // readers gives the widgets that read a rollup.
 func (f *Fold) readers(key RollupKey) (readers []*widgetFold) {
 	for _, w := range f.widgets {
-		if w.widget.folds() && w.rollup.Key() == key {
+		if w.widget.Folds() && w.rollup.Key() == key {
 			readers = append(readers, w)
 		}
 	}
@@ -292,7 +294,7 @@ func (w *widgetFold) restorePacked(at int64, block packedGroups) {
 }
 
 // passes says whether events whose fields have these values pass the filters.
-func (w *widgetFold) passes(filters []variableFilter, values []Value) bool {
+func (w *widgetFold) passes(filters []variableFilter, values []store.Value) bool {
 	for _, filter := range filters {
 		i := slices.Index(w.rollup.dims, filter.field)
 		if i < 0 || values[i].IsNull() || !slices.Contains(filter.values, values[i].String()) {
@@ -303,10 +305,10 @@ func (w *widgetFold) passes(filters []variableFilter, values []Value) bool {
 }
 
 // Upto gives the seq up to which no event has to be added any more.
-func (f *Fold) Upto() EventSeq {
-	least := EventSeq(math.MaxInt64)
+func (f *Fold) Upto() store.EventSeq {
+	least := store.EventSeq(math.MaxInt64)
 	for _, w := range f.widgets {
-		if w.widget.folds() {
+		if w.widget.Folds() {
 			least = min(least, w.upto)
 		}
 	}
@@ -317,11 +319,11 @@ func (f *Fold) Upto() EventSeq {
 }
 
 // Window is the window that readings are of.
-func (f *Fold) Window() Window { return f.window }
+func (f *Fold) Window() store.Window { return f.window }
 
 // Add folds in an event. The event may be reused by the caller afterwards. The error is the
 // meter's, see [Fold.Limit].
-func (f *Fold) Add(e *Event) error {
+func (f *Fold) Add(e *store.Event) error {
 	second := e.Time.Unix()
 	if second < f.from || (!f.open && second >= f.window.To) {
 		return nil
@@ -348,7 +350,7 @@ func (f *Fold) Add(e *Event) error {
 // of the steps changed or the window moved back, for then steps are needed that
 // are gone or were never kept; nor when it leaves a part of a long step behind, see
 // Rollups.
-func (f *Fold) Slide(w Window) bool {
+func (f *Fold) Slide(w store.Window) bool {
 	if w == f.window {
 		return true
 	}
@@ -370,13 +372,13 @@ func (f *Fold) Slide(w Window) bool {
 // Readings gives the reading of every widget that has one, in the dashboard's
 // order. Widgets that no event touched since the last call, in a window that did
 // not move, cost nothing.
-func (f *Fold) Readings() []WidgetReading {
+func (f *Fold) Readings() []store.WidgetReading {
 	for _, w := range f.widgets {
 		for _, ref := range w.refs {
 			w.stale = w.stale || ref.stale
 		}
 	}
-	readings := make([]WidgetReading, len(f.widgets))
+	readings := make([]store.WidgetReading, len(f.widgets))
 	for i, w := range f.widgets {
 		readings[i] = w.reading(f.window)
 	}

@@ -1,4 +1,4 @@
-package store
+package pack
 
 import (
 	"encoding/binary"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"pulseboard/store"
 )
 
 // A pack is some events of a tenant, in the order of their seqs, packed into the
@@ -28,7 +30,7 @@ const (
 // plainSize is the size, in bytes, up to which compressing is not worth it.
 const plainSize = 512
 
-var errPack = fmt.Errorf("a pack of events can't be read: %w", ErrDamaged)
+var errPack = fmt.Errorf("a pack of events can't be read: %w", store.ErrDamaged)
 
 // Kinds of values in a pack. From kindWhole on, a number is a whole one over a
 // power of ten.
@@ -71,7 +73,7 @@ func newDecoder() *zstd.Decoder {
 
 // AppendEvents packs events, whose seqs must grow, and appends them to b. Times are
 // kept to the microsecond.
-func AppendEvents(b []byte, events []Event) []byte {
+func AppendEvents(b []byte, events []store.Event) []byte {
 	start := len(b)
 	p := packers.Get().(*packer)
 	defer packers.Put(p)
@@ -128,14 +130,14 @@ func newPacker() *packer {
 }
 
 // pack returns the body of a pack, which is valid until the next call.
-func (p *packer) pack(events []Event) []byte {
+func (p *packer) pack(events []store.Event) []byte {
 	p.texts.clear()
 	p.keySets.clear()
 	columns := []*[]byte{&p.seqs, &p.times, &p.names, &p.users, &p.ids, &p.sets, &p.values}
 	for _, column := range columns {
 		*column = (*column)[:0]
 	}
-	lastSeq, lastTime := EventSeq(0), int64(0)
+	lastSeq, lastTime := store.EventSeq(0), int64(0)
 	for i := range events {
 		e := &events[i]
 		at := e.Time.UnixMicro()
@@ -170,12 +172,12 @@ func (p *packer) pack(events []Event) []byte {
 	return b
 }
 
-func appendValue(b []byte, v Value, texts *dictionary) []byte {
+func appendValue(b []byte, v store.Value, texts *dictionary) []byte {
 	if v.IsText() {
 		return binary.AppendUvarint(append(b, kindText), texts.number(v.String()))
 	}
 	if f, ok := v.Number(); ok {
-		return appendPackedNumber(b, f)
+		return appendNumber(b, f)
 	}
 	holds, ok := v.Bool()
 	switch {
@@ -191,7 +193,7 @@ var powersOfTen = [...]float64{1, 10, 100, 1000}
 
 // appendPackedNumber writes a number as a short whole one where that gives back the
 // same, as for prices and durations.
-func appendPackedNumber(b []byte, f float64) []byte {
+func appendNumber(b []byte, f float64) []byte {
 	if math.Abs(f) < 1e12 && !(f == 0 && math.Signbit(f)) {
 		for places, power := range powersOfTen {
 			if n := math.Round(f * power); n/power == f {
@@ -204,7 +206,7 @@ func appendPackedNumber(b []byte, f float64) []byte {
 
 // ReadEvents returns the events of a pack, in order. They share texts, and nothing
 // with the packed bytes. The error says what is wrong with the pack and is store.ErrDamaged.
-func ReadEvents(packed []byte) ([]Event, error) {
+func ReadEvents(packed []byte) ([]store.Event, error) {
 	content, ok := Unseal(packed)
 	if !ok {
 		return nil, fmt.Errorf("%w: its checksum is wrong", errPack)
@@ -223,9 +225,9 @@ func ReadEvents(packed []byte) ([]Event, error) {
 	return unpackEvents(body)
 }
 
-func unpackEvents(body []byte) ([]Event, error) {
+func unpackEvents(body []byte) ([]store.Event, error) {
 	r := &Reader{Rest: body}
-	events := make([]Event, r.Length(1))
+	events := make([]store.Event, r.Length(1))
 	texts := make([]string, r.Length(1))
 	for i := range texts {
 		texts[i] = string(r.Bytes())
@@ -249,11 +251,11 @@ func unpackEvents(body []byte) ([]Event, error) {
 		columns[i].Rest = r.Bytes()
 	}
 	seqs, times, names, users, ids, sets, values := &columns[0], &columns[1], &columns[2], &columns[3], &columns[4], &columns[5], &columns[6]
-	seq, at := EventSeq(0), int64(0)
-	properties := make([]Property, 0, propertiesIn(sets.Rest, keySets, len(values.Rest)))
+	seq, at := store.EventSeq(0), int64(0)
+	properties := make([]store.Property, 0, propertiesIn(sets.Rest, keySets, len(values.Rest)))
 	allIDs := string(ids.Rest)
 	for i := range events {
-		seq += EventSeq(seqs.Varint())
+		seq += store.EventSeq(seqs.Varint())
 		at += times.Varint()
 		e := &events[i]
 		e.Seq, e.Time, e.Name = seq, time.UnixMicro(at).UTC(), text(names.Uvarint())
@@ -272,7 +274,7 @@ func unpackEvents(body []byte) ([]Event, error) {
 		}
 		first := len(properties)
 		for _, key := range keySets[set] {
-			properties = append(properties, Property{key, readValue(values, text)})
+			properties = append(properties, store.Property{Key: key, Value: readValue(values, text)})
 			if values.err != nil {
 				break
 			}
@@ -303,20 +305,20 @@ func propertiesIn(sets []byte, keySets [][]string, most int) (n int) {
 	return min(n, most)
 }
 
-func readValue(r *Reader, text func(uint64) string) Value {
+func readValue(r *Reader, text func(uint64) string) store.Value {
 	switch kind := r.Byte(); kind {
 	case kindNull:
-		return Null
+		return store.Null
 	case kindFalse, kindTrue:
-		return Bool(kind == kindTrue)
+		return store.Bool(kind == kindTrue)
 	case kindText:
-		return Text(text(r.Uvarint()))
+		return store.Text(text(r.Uvarint()))
 	case kindFloat:
-		return Num(r.Float())
+		return store.Num(r.Float())
 	case kindWhole, kindTenths, kindHundredths, kindThousandths:
-		return Num(float64(r.Varint()) / powersOfTen[kind-kindWhole])
+		return store.Num(float64(r.Varint()) / powersOfTen[kind-kindWhole])
 	default:
 		r.Fail(fmt.Errorf("kind %d of a value", kind))
-		return Null
+		return store.Null
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"fmt"
@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pulseboard/store"
 )
 
-func same(a, b []WidgetReading) error {
+func same(a, b []store.WidgetReading) error {
 	if len(a) != len(b) {
 		return fmt.Errorf("%d readings, want %d", len(a), len(b))
 	}
@@ -33,8 +35,8 @@ func TestAFoldAgreesWithARecount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fold := drawPacking(t, NewFold(d, v, window))
-		var events []Event
+		fold := drawPacking(t, New(d, v, window))
+		var events []store.Event
 		for range rapid.IntRange(1, 8).Draw(t, "rounds") {
 			for range rapid.IntRange(0, 12).Draw(t, "events") {
 				e := drawEvent(t)
@@ -66,13 +68,13 @@ func drawPacking(t *rapid.T, f *Fold) *Fold {
 }
 
 func TestAFoldDoesNotSlideBack(t *testing.T) {
-	r, err := ParseRange("now-1h", "now")
+	r, err := store.ParseRange("now-1h", "now")
 	if err != nil {
 		t.Fatal(err)
 	}
 	window, _ := r.Window(epoch)
 	earlier, _ := r.Window(epoch.Add(-time.Hour))
-	fold := NewFold(Dashboard{}, View{Range: r}, window)
+	fold := New(store.Dashboard{}, store.View{Range: r}, window)
 	if fold.Slide(earlier) {
 		t.Error("it slid back, to steps it never kept")
 	}
@@ -84,25 +86,25 @@ func TestAFoldDoesNotSlideBack(t *testing.T) {
 }
 
 func TestAVariableThatIsGoneLetsNothingPass(t *testing.T) {
-	r, _ := ParseRange("now-1h", "now")
+	r, _ := store.ParseRange("now-1h", "now")
 	window, _ := r.Window(epoch)
-	d := Dashboard{Widgets: []Widget{{Key: "n", Kind: Stat, Metric: Metric{Measure: Count}}}}
-	fold := NewFold(d, View{Range: r, Vars: Vars{"customer": {"acme"}}}, window)
-	fold.Add(&Event{Name: "a", Time: epoch})
+	d := store.Dashboard{Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}}
+	fold := New(d, store.View{Range: r, Vars: store.Vars{"customer": {"acme"}}}, window)
+	fold.Add(&store.Event{Name: "a", Time: epoch})
 	if got := string(fold.Readings()[0].JSON()); got != "0" {
 		t.Errorf("counted %s events past a pinned variable", got)
 	}
 }
 
 func TestGroupsBeyondTheLimitAreSummed(t *testing.T) {
-	r, _ := ParseRange("now-1h", "now")
+	r, _ := store.ParseRange("now-1h", "now")
 	window, _ := r.Window(epoch)
-	d := Dashboard{Widgets: []Widget{{Key: "n", Kind: Bars, Limit: 3, Metric: Metric{Measure: Count, By: "id"}}}}
-	fold := NewFold(d, View{Range: r}, window)
+	d := store.Dashboard{Widgets: []store.Widget{{Key: "n", Kind: store.Bars, Limit: 3, Metric: store.Metric{Measure: store.Count, By: "id"}}}}
+	fold := New(d, store.View{Range: r}, window)
 	add := func(id string) {
-		fold.Add(&Event{Name: "a", Time: epoch, Properties: Properties{{"id", Text(id)}}})
+		fold.Add(&store.Event{Name: "a", Time: epoch, Properties: store.Properties{{Key: "id", Value: store.Text(id)}}})
 	}
-	for i := range MaxGroups + 500 {
+	for i := range store.MaxGroups + 500 {
 		add(fmt.Sprint(i))
 	}
 	for range 3 {
@@ -115,7 +117,7 @@ func TestGroupsBeyondTheLimitAreSummed(t *testing.T) {
 
 func TestASumIsExactInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		numbers := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(-MaxNumber, MaxNumber), rapid.Float64Range(-10, 10), rapid.SampledFrom([]float64{0.1, 1e16, -1e16, 1e-300})), 0, 60).Draw(t, "numbers")
+		numbers := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(-store.MaxNumber, store.MaxNumber), rapid.Float64Range(-10, 10), rapid.SampledFrom([]float64{0.1, 1e16, -1e16, 1e-300})), 0, 60).Draw(t, "numbers")
 		var left, right exactSum
 		cut := rapid.IntRange(0, len(numbers)).Draw(t, "cut")
 		for i, f := range numbers {
@@ -157,14 +159,14 @@ func TestPercentilesOfManyNumbersAreWithinOnePercent(t *testing.T) {
 }
 
 func BenchmarkFoldAdd(b *testing.B) {
-	r, _ := ParseRange("now-1h", "now")
+	r, _ := store.ParseRange("now-1h", "now")
 	window, _ := r.Window(epoch)
-	d := Dashboard{}
-	for i, m := range []Metric{{Measure: Count}, {Measure: Uniques}, {Measure: P95, Property: "status"}, {Measure: Count, By: "path"}} {
-		d.Widgets = append(d.Widgets, Widget{Key: WidgetKey(fmt.Sprint(i)), Kind: Line, Metric: m})
+	d := store.Dashboard{}
+	for i, m := range []store.Metric{{Measure: store.Count}, {Measure: store.Uniques}, {Measure: store.P95, Property: "status"}, {Measure: store.Count, By: "path"}} {
+		d.Widgets = append(d.Widgets, store.Widget{Key: store.WidgetKey(fmt.Sprint(i)), Kind: store.Line, Metric: m})
 	}
-	fold := NewFold(d, View{Range: r}, window)
-	e := Event{Name: "request", User: "u1", Time: epoch, Properties: Properties{{"path", Text("/")}, {"status", Num(200)}}}
+	fold := New(d, store.View{Range: r}, window)
+	e := store.Event{Name: "request", User: "u1", Time: epoch, Properties: store.Properties{{Key: "path", Value: store.Text("/")}, {Key: "status", Value: store.Num(200)}}}
 	for b.Loop() {
 		fold.Add(&e)
 	}
@@ -173,17 +175,17 @@ func BenchmarkFoldAdd(b *testing.B) {
 // A property with another value for each event takes memory for the groups kept apart
 // only; those with many events are counted as ever, and none is lost.
 func TestManyGroupsAreBoundedAndTheLargestExact(t *testing.T) {
-	r, _ := ParseRange("now-1h", "now")
+	r, _ := store.ParseRange("now-1h", "now")
 	window, _ := r.Window(epoch)
-	d := Dashboard{ID: "d", Widgets: []Widget{{Key: "w", Kind: Bars, Metric: Metric{Measure: Count, By: "path"}, Limit: 3}}}
-	fold := NewFold(d, View{Range: r}, window)
+	d := store.Dashboard{ID: "d", Widgets: []store.Widget{{Key: "w", Kind: store.Bars, Metric: store.Metric{Measure: store.Count, By: "path"}, Limit: 3}}}
+	fold := New(d, store.View{Range: r}, window)
 	const events = 5 * manyGroups
 	for i := range events {
 		path := fmt.Sprint("/", i)
 		if i%10 == 0 {
 			path = []string{"/a", "/b"}[i%20/10]
 		}
-		fold.Add(&Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: Properties{{"path", Text(path)}}})
+		fold.Add(&store.Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: store.Properties{{Key: "path", Value: store.Text(path)}}})
 	}
 	cells := 0
 	for _, s := range fold.widgets[0].steps {
@@ -192,7 +194,7 @@ func TestManyGroupsAreBoundedAndTheLargestExact(t *testing.T) {
 	if cells > manyGroups+3*60 {
 		t.Errorf("%d cells are kept", cells)
 	}
-	want := `[{"group":"(other)","value":` + fmt.Sprint(events-events/10-MaxGroups+3) + `},{"group":"/a","value":` + fmt.Sprint(events/20) + `},{"group":"/b","value":` + fmt.Sprint(events/20) + `}]`
+	want := `[{"group":"(other)","value":` + fmt.Sprint(events-events/10-store.MaxGroups+3) + `},{"group":"/a","value":` + fmt.Sprint(events/20) + `},{"group":"/b","value":` + fmt.Sprint(events/20) + `}]`
 	if got := string(fold.Readings()[0].JSON()); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}

@@ -1,8 +1,10 @@
-package store
+package fold
 
 import (
 	"cmp"
 	"slices"
+
+	"pulseboard/store"
 )
 
 // groups are the cells of one step by name of group; without a grouping there
@@ -27,14 +29,14 @@ func (gs groups) merge(o groups) {
 }
 
 // mergeSteps returns the cells of a window's steps, which stay as they are.
-func (w *widgetFold) mergeSteps(window Window) groups {
+func (w *widgetFold) mergeSteps(window store.Window) groups {
 	var steps []*step
 	for start := window.From; start < window.To; start += window.Step {
 		if s := w.steps[start]; s != nil {
 			steps = append(steps, s)
 		}
 	}
-	if w.grouped() && w.widget.Metric.Measure.percentile() == 0 {
+	if w.grouped() && w.widget.Metric.Measure.Percentile() == 0 {
 		return w.mergeInTurn(steps)
 	}
 	return w.mergeByGroup(steps)
@@ -120,8 +122,8 @@ func (gs groups) limit(n int) {
 		other.merge(gs[name])
 		delete(gs, name)
 	}
-	if same := gs[OtherGroup]; same != nil { // a property may say "(other)" itself
+	if same := gs[store.OtherGroup]; same != nil { // a property may say "(other)" itself
 		other.merge(same)
 	}
-	gs[OtherGroup] = other
+	gs[store.OtherGroup] = other
 }

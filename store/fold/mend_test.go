@@ -1,19 +1,22 @@
-package store
+package fold
 
 import (
 	"errors"
 	"testing"
 	"time"
+
+	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 func TestAGapIsShownAsLongAsItLiesInTheWindow(t *testing.T) {
-	d := Dashboard{ID: "d", Widgets: []Widget{
-		{Key: "count", Kind: Stat, Metric: Metric{Measure: Count}},
-		{Key: "other", Kind: Gauge, Metric: Metric{Measure: Uniques}},
-		{Key: "twice", Kind: Gauge, Metric: Metric{Measure: Formula, Formula: "2 * count"}},
-		{Key: "compared", Kind: Stat, Compare: Previous, Metric: Metric{Measure: Count}},
+	d := store.Dashboard{ID: "d", Widgets: []store.Widget{
+		{Key: "count", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}},
+		{Key: "other", Kind: store.Gauge, Metric: store.Metric{Measure: store.Uniques}},
+		{Key: "twice", Kind: store.Gauge, Metric: store.Metric{Measure: store.Formula, Formula: "2 * count"}},
+		{Key: "compared", Kind: store.Stat, Compare: store.Previous, Metric: store.Metric{Measure: store.Count}},
 	}}
-	r, err := ParseRange("now-1h", "now")
+	r, err := store.ParseRange("now-1h", "now")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +25,7 @@ func TestAGapIsShownAsLongAsItLiesInTheWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fold := NewFold(d, View{Dashboard: "d", Range: r}, window)
+	fold := New(d, store.View{Dashboard: "d", Range: r}, window)
 	shown := func() (keys string) {
 		for _, w := range fold.Readings() {
 			if w.Partial {
@@ -40,7 +43,7 @@ func TestAGapIsShownAsLongAsItLiesInTheWindow(t *testing.T) {
 	if got := shown(); got != "count twice compared " {
 		t.Errorf("with a gap %q lack events", got)
 	}
-	if delta := (Snapshot{Widgets: []WidgetReading{whole}}).Diff(Snapshot{Widgets: fold.Readings()[:1]}); len(delta.Changed) != 1 {
+	if delta := (store.Snapshot{Widgets: []store.WidgetReading{whole}}).Diff(store.Snapshot{Widgets: fold.Readings()[:1]}); len(delta.Changed) != 1 {
 		t.Error("a gap changes nothing on screens")
 	}
 	slide := func(by time.Duration) {
@@ -65,9 +68,9 @@ func TestAGapIsShownAsLongAsItLiesInTheWindow(t *testing.T) {
 }
 
 func TestAPartialBlockStaysPartial(t *testing.T) {
-	rollup := RollupOf(Dashboard{}, Metric{Measure: Count})
-	fold := NewRollupFold(rollup)
-	fold.Add(&Event{Name: "a", Time: time.Unix(60, 0)})
+	rollup := RollupOf(store.Dashboard{}, store.Metric{Measure: store.Count})
+	fold := NewRollupBuilder(rollup)
+	fold.Add(&store.Event{Name: "a", Time: time.Unix(60, 0)})
 	for step := range fold.Steps() {
 		b := BlockBuilder{}
 		b.AddStep(step)
@@ -89,7 +92,7 @@ func TestAPartialBlockStaysPartial(t *testing.T) {
 				t.Errorf("partial %t, %d events, error %v", again.Partial(), again.Events(), err)
 			}
 		}
-		if _, _, err := step.Merge([]byte{}); !errors.Is(err, ErrDamaged) {
+		if _, _, err := step.Merge([]byte{}); !errors.Is(err, store.ErrDamaged) {
 			t.Errorf("an empty block merges: %v", err)
 		}
 	}
@@ -97,16 +100,16 @@ func TestAPartialBlockStaysPartial(t *testing.T) {
 
 // sealed puts the right checksum behind what is no block.
 func sealed(b ...byte) []byte {
-	return Seal(b, 0)
+	return pack.Seal(b, 0)
 }
 
 func TestABlockThatNoFoldCanReadIsDamaged(t *testing.T) {
-	rollup := RollupOf(Dashboard{Variables: []Variable{{Name: "x", Property: "x"}}}, Metric{Measure: Count})
+	rollup := RollupOf(store.Dashboard{Variables: []store.Variable{{Name: "x", Property: "x"}}}, store.Metric{Measure: store.Count})
 	for name, block := range map[string][]byte{
 		"nothing": nil, "no version": sealed(), "another version": sealed(9, 0), "an end too soon": sealed(blockVersion, 3),
 		"bytes behind": sealed(blockVersion, 0, 0), "a group without a name": sealed(blockVersion, 1, 1, 200, 0, 1),
 	} {
-		if err := rollup.VerifyBlock(block); !errors.Is(err, ErrDamaged) {
+		if err := rollup.VerifyBlock(block); !errors.Is(err, store.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,8 +1,10 @@
-package store
+package fold
 
 import (
 	"math"
 	"unsafe"
+
+	"pulseboard/store"
 )
 
 // cell is some events of one metric, folded. Cells merge: the merger of two
@@ -36,14 +38,14 @@ func (c *cell) size() int {
 	return n
 }
 
-func (c *cell) add(m *Metric, e *Event) {
+func (c *cell) add(m *store.Metric, e *store.Event) {
 	c.count++
 	switch {
-	case m.Measure == Uniques:
+	case m.Measure == store.Uniques:
 		if e.User != "" {
 			c.userSet().add(hashUser(e.User))
 		}
-	case m.Measure == Ratio:
+	case m.Measure == store.Ratio:
 		if m.InShare(e) {
 			c.of++
 		}
@@ -55,13 +57,13 @@ func (c *cell) add(m *Metric, e *Event) {
 	}
 }
 
-func (c *cell) addNumber(measure Measure, f float64) {
+func (c *cell) addNumber(measure store.Measure, f float64) {
 	c.widen(f, f)
 	c.numbers++
 	switch {
-	case measure.percentile() != 0:
+	case measure.Percentile() != 0:
 		c.distribution().add(f)
-	case measure == Sum || measure == Avg:
+	case measure == store.Sum || measure == store.Avg:
 		c.sum.add(f)
 	}
 }
@@ -82,8 +84,8 @@ func (c *cell) userSet() *userSet {
 
 // growsCells reports whether a cell of the measure takes more memory the more events it
 // folds.
-func growsCells(m Measure) bool {
-	return m == Uniques || m == Sum || m == Avg || m.percentile() != 0
+func growsCells(m store.Measure) bool {
+	return m == store.Uniques || m == store.Sum || m == store.Avg || m.Percentile() != 0
 }
 
 // widen lets min and max include two more numbers. It stands before the count
@@ -135,43 +137,43 @@ func mergeCells(all []*cell, counts *[]int64) *cell {
 }
 
 // number reads the cell of so many seconds. A nil cell reads like one of no events.
-func (c *cell) number(m Metric, seconds int64) Number {
+func (c *cell) number(m store.Metric, seconds int64) store.Number {
 	if c == nil {
 		c = &cell{}
 	}
 	switch m.Measure {
-	case Count:
-		return Of(float64(c.count))
-	case Rate:
-		return Of(float64(c.count) * m.Per.seconds() / float64(seconds))
-	case Uniques:
+	case store.Count:
+		return store.Of(float64(c.count))
+	case store.Rate:
+		return store.Of(float64(c.count) * m.Per.Seconds() / float64(seconds))
+	case store.Uniques:
 		if c.users == nil {
-			return Of(0)
+			return store.Of(0)
 		}
 		n, about := c.users.size()
-		return Number{float64(n), true, about}
-	case Sum:
-		return Of(c.sum.value())
-	case Ratio:
+		return store.Number{Value: float64(n), Valid: true, About: about}
+	case store.Sum:
+		return store.Of(c.sum.value())
+	case store.Ratio:
 		if c.count == 0 {
-			return Number{}
+			return store.Number{}
 		}
-		return Of(float64(c.of) / float64(c.count))
+		return store.Of(float64(c.of) / float64(c.count))
 	}
 	if c.numbers == 0 {
-		return Number{}
+		return store.Number{}
 	}
 	switch m.Measure {
-	case Avg:
-		return Of(c.sum.value() / float64(c.numbers))
-	case Min:
-		return Of(c.min)
-	case Max:
-		return Of(c.max)
+	case store.Avg:
+		return store.Of(c.sum.value() / float64(c.numbers))
+	case store.Min:
+		return store.Of(c.min)
+	case store.Max:
+		return store.Of(c.max)
 	}
 	if c.values == nil {
-		return Number{}
+		return store.Number{}
 	}
 	// A bin may reach beyond the numbers in it.
-	return Of(min(max(c.values.percentile(m.Measure.percentile()), c.min), c.max))
+	return store.Of(min(max(c.values.percentile(m.Measure.Percentile()), c.min), c.max))
 }

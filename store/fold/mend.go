@@ -1,6 +1,10 @@
-package store
+package fold
 
-import "slices"
+import (
+	"slices"
+
+	"pulseboard/store"
+)
 
 // A block that is damaged is made anew of others or of the events: see BlockBuilder. What
 // can't be had any more is a gap, which the widgets that lack it show.
@@ -70,7 +74,7 @@ type Gap struct{ From, To int64 } // seconds since the epoch; To is not in it
 func (f *Fold) RollupsRead() map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
 	for _, w := range f.widgets {
-		if w.widget.folds() {
+		if w.widget.Folds() {
 			all[w.rollup.Key()] = w.rollup
 		}
 	}
@@ -87,7 +91,7 @@ func (f *Fold) Lack(key RollupKey, gap Gap) {
 }
 
 // lacks says whether events are missing that the widget shows in a window.
-func (w *widgetFold) lacks(window Window) bool {
+func (w *widgetFold) lacks(window store.Window) bool {
 	from := w.from(window)
 	return slices.ContainsFunc(w.gaps, func(g Gap) bool { return g.From < window.To && g.To > from }) ||
 		slices.ContainsFunc(w.refs, func(ref *widgetFold) bool { return ref.lacks(window) })

@@ -1,4 +1,4 @@
-package store
+package formula
 
 import (
 	"strings"

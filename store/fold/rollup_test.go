@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"errors"
@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 // kept is rollups as a store keeps them.
 type kept map[RollupKey]map[[2]int64][]byte // by tier and start
 
 // follow folds events into the rollups of a dashboard.
-func (k kept) follow(t interface{ Fatal(...any) }, d Dashboard, events []Event) {
+func (k kept) follow(t interface{ Fatal(...any) }, d store.Dashboard, events []store.Event) {
 	for key, r := range RollupsOf(d) {
-		fold := NewRollupFold(r)
+		fold := NewRollupBuilder(r)
 		for i := range events {
 			fold.Add(&events[i])
 		}
@@ -35,9 +38,9 @@ func (k kept) follow(t interface{ Fatal(...any) }, d Dashboard, events []Event) 
 }
 
 // begin gives a fold that takes over what the rollups count up to a seq.
-func (k kept) begin(t interface{ Fatal(...any) }, d Dashboard, v View, w Window, upto EventSeq) *Fold {
-	fold := NewFold(d, v, w)
-	for _, span := range fold.Rollups() {
+func (k kept) begin(t interface{ Fatal(...any) }, d store.Dashboard, v store.View, w store.Window, upto store.EventSeq) *Fold {
+	fold := New(d, v, w)
+	for _, span := range fold.Spans() {
 		err := fold.Restore(span, upto, func(yield func(int64, []byte) bool) {
 			for at, block := range k[span.Key] {
 				if at[0] == span.Tier && at[1] >= span.From && at[1] < span.To && !yield(at[1], block) {
@@ -60,7 +63,7 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 		// Longer ranges are read from longer tiers; the events are as far apart.
 		scale := time.Duration(1)
 		if from := rapid.SampledFrom([]string{"", "now-26h", "now-9d", "now-40d", "now-200d"}).Draw(t, "long"); from != "" {
-			v.Range, _ = ParseRange(from, "now")
+			v.Range, _ = store.ParseRange(from, "now")
 			scale = map[string]time.Duration{"now-26h": 13, "now-9d": 108, "now-40d": 480, "now-200d": 2400}[from]
 		}
 		now := epoch
@@ -68,19 +71,19 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var events []Event
+		var events []store.Event
 		rollups := kept{}
-		upto := EventSeq(0)
+		upto := store.EventSeq(0)
 		for range rapid.IntRange(1, 5).Draw(t, "bites") {
 			for range rapid.IntRange(0, 12).Draw(t, "events") {
 				e := drawEvent(t)
-				e.Seq = EventSeq(len(events) + 1)
+				e.Seq = store.EventSeq(len(events) + 1)
 				e.Time = epoch.Add(scale * e.Time.Sub(epoch))
 				events = append(events, e)
 			}
 			if rapid.IntRange(0, 3).Draw(t, "follow") > 0 {
 				rollups.follow(t, d, events[upto:])
-				upto = EventSeq(len(events))
+				upto = store.EventSeq(len(events))
 			}
 		}
 		fold := drawPacking(t, rollups.begin(t, d, v, window, upto))
@@ -96,7 +99,7 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "news") {
 				e := drawEvent(t)
-				e.Seq = EventSeq(len(events) + 1)
+				e.Seq = store.EventSeq(len(events) + 1)
 				e.Time = epoch.Add(scale * e.Time.Sub(epoch))
 				events = append(events, e)
 				fold.Add(&e)
@@ -116,41 +119,41 @@ func TestAFoldOfRollupsAgreesWithARecount(t *testing.T) {
 }
 
 func TestMetricsThatMeanTheSameShareARollup(t *testing.T) {
-	condition := func(s string) Condition {
-		c, err := ParseCondition(s)
+	condition := func(s string) store.Condition {
+		c, err := store.ParseCondition(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	one, two := condition("status >= 400"), condition(`path = "/"`)
-	d := Dashboard{Widgets: []Widget{
-		{Key: "a", Kind: Stat, Metric: Metric{Measure: P50, Property: "ms", Where: []Condition{one, two}}},
-		{Key: "b", Kind: Line, Metric: Metric{Measure: P99, Property: "ms", Where: []Condition{two, one, one}}},
-		{Key: "c", Kind: Stat, Metric: Metric{Measure: Sum, Property: "ms"}},
-		{Key: "d", Kind: Stat, Metric: Metric{Measure: Avg, Property: "ms"}},
-		{Key: "e", Kind: TextKind},
+	d := store.Dashboard{Widgets: []store.Widget{
+		{Key: "a", Kind: store.Stat, Metric: store.Metric{Measure: store.P50, Property: "ms", Where: []store.Condition{one, two}}},
+		{Key: "b", Kind: store.Line, Metric: store.Metric{Measure: store.P99, Property: "ms", Where: []store.Condition{two, one, one}}},
+		{Key: "c", Kind: store.Stat, Metric: store.Metric{Measure: store.Sum, Property: "ms"}},
+		{Key: "d", Kind: store.Stat, Metric: store.Metric{Measure: store.Avg, Property: "ms"}},
+		{Key: "e", Kind: store.TextKind},
 	}}
 	if n := len(RollupsOf(d)); n != 2 {
 		t.Errorf("%d rollups, want 2", n)
 	}
 	plain := RollupsOf(d)
-	d.Variables = []Variable{{"host", "host"}}
+	d.Variables = []store.Variable{{Name: "host", Property: "host"}}
 	for key := range RollupsOf(d) {
 		if _, same := plain[key]; same {
 			t.Error("with and without a variable it is the same")
 		}
 	}
 	text, number := condition(`status = "500"`), condition("status = 500")
-	if (Rollup{metric: Metric{Where: []Condition{text}}}).Key() == (Rollup{metric: Metric{Where: []Condition{number}}}).Key() {
+	if (Rollup{metric: store.Metric{Where: []store.Condition{text}}}).Key() == (Rollup{metric: store.Metric{Where: []store.Condition{number}}}).Key() {
 		t.Error("a text and a number are the same")
 	}
 }
 
 func TestAStepWithTooManyGroupsIsWide(t *testing.T) {
-	fold := NewRollupFold(Rollup{metric: Metric{Measure: Count, By: "path"}})
+	fold := NewRollupBuilder(Rollup{metric: store.Metric{Measure: store.Count, By: "path"}})
 	for i := range MaxCombinations + 1 {
-		fold.Add(&Event{Time: epoch, Properties: Properties{{"path", Text(fmt.Sprint(i))}}})
+		fold.Add(&store.Event{Time: epoch, Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint(i))}}})
 	}
 	for step := range fold.Steps() {
 		if _, wide, err := step.Merge(nil); !wide || err != nil {
@@ -172,7 +175,7 @@ func TestManyUsersAreEstimatedTheSameInAnyOrder(t *testing.T) {
 	var merged userSet
 	for i := range some {
 		var read userSet
-		r := &Reader{Rest: some[i].append(nil)}
+		r := &pack.Reader{Rest: some[i].append(nil)}
 		read.read(r)
 		if r.Err() != nil || len(r.Rest) > 0 {
 			t.Fatal(r.Err())
@@ -195,11 +198,11 @@ func TestManyUsersAreEstimatedTheSameInAnyOrder(t *testing.T) {
 // Whatever stands in a block, reading it ends with cells or an error; what was read
 // is written and read the same.
 func FuzzReadBlock(f *testing.F) {
-	d := Dashboard{}
-	for _, m := range []Metric{{Measure: Uniques}, {Measure: P50, Property: "n"}, {Measure: Sum, Property: "n"}, {Measure: Ratio, Of: []Condition{}}, {Measure: Count, By: "n"}} {
-		fold := NewRollupFold(RollupOf(d, m))
+	d := store.Dashboard{}
+	for _, m := range []store.Metric{{Measure: store.Uniques}, {Measure: store.P50, Property: "n"}, {Measure: store.Sum, Property: "n"}, {Measure: store.Ratio, Of: []store.Condition{}}, {Measure: store.Count, By: "n"}} {
+		fold := NewRollupBuilder(RollupOf(d, m))
 		for i := range 20 {
-			fold.Add(&Event{User: fmt.Sprint(i), Time: epoch, Properties: Properties{{"n", Num(float64(i) / 3)}}})
+			fold.Add(&store.Event{User: fmt.Sprint(i), Time: epoch, Properties: store.Properties{{Key: "n", Value: store.Num(float64(i) / 3)}}})
 		}
 		for step := range fold.Steps() {
 			block, _, _ := step.Merge(nil)

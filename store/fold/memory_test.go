@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"encoding/json"
@@ -10,19 +10,21 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"pulseboard/store"
 )
 
 // boardOf makes a board with one widget a metric.
-func boardOf(kind Kind, limit int, metrics ...Metric) Dashboard {
-	d := Dashboard{ID: "d"}
+func boardOf(kind store.Kind, limit int, metrics ...store.Metric) store.Dashboard {
+	d := store.Dashboard{ID: "d"}
 	for i, m := range metrics {
-		d.Widgets = append(d.Widgets, Widget{Key: WidgetKey(fmt.Sprint("w", i)), Kind: kind, Metric: m, Limit: limit})
+		d.Widgets = append(d.Widgets, store.Widget{Key: store.WidgetKey(fmt.Sprint("w", i)), Kind: kind, Metric: m, Limit: limit})
 	}
 	return d
 }
 
-func hourAt(now time.Time) (Range, Window) {
-	r, err := ParseRange("now-1h", "now")
+func hourAt(now time.Time) (store.Range, store.Window) {
+	r, err := store.ParseRange("now-1h", "now")
 	if err != nil {
 		panic(err)
 	}
@@ -34,10 +36,10 @@ func hourAt(now time.Time) (Range, Window) {
 }
 
 // pageview is event i of many, whose path and user are drawn from so many.
-func pageview(random *rand.Rand, paths, users int) *Event {
-	return &Event{
+func pageview(random *rand.Rand, paths, users int) *store.Event {
+	return &store.Event{
 		Time: epoch.Add(-time.Duration(random.IntN(3_500)) * time.Second), User: fmt.Sprint("user-", random.IntN(users)),
-		Properties: Properties{{"path", Text(fmt.Sprint("/shop/articles/", random.IntN(paths)))}, {"ms", Num(random.ExpFloat64() * 100)}},
+		Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint("/shop/articles/", random.IntN(paths)))}, {Key: "ms", Value: store.Num(random.ExpFloat64() * 100)}},
 	}
 }
 
@@ -52,18 +54,18 @@ func heapAlloc() int {
 // What a fold says it takes is what the heap grew by, so that a budget of memory holds.
 func TestAFoldKnowsWhatItTakes(t *testing.T) {
 	r, window := hourAt(epoch)
-	for name, d := range map[string]Dashboard{
-		"counts by path":      boardOf(Bars, 10, Metric{Measure: Count, By: "path"}),
-		"percentiles by path": boardOf(Line, 10, Metric{Measure: P95, Property: "ms", By: "path"}),
-		"averages by path":    boardOf(Table, 10, Metric{Measure: Avg, Property: "ms", By: "path"}),
-		"users by path":       boardOf(Table, 10, Metric{Measure: Uniques, By: "path"}),
-		"users":               boardOf(Stat, 0, Metric{Measure: Uniques}),
-		"percentiles":         boardOf(Line, 0, Metric{Measure: P95, Property: "ms"}),
+	for name, d := range map[string]store.Dashboard{
+		"counts by path":      boardOf(store.Bars, 10, store.Metric{Measure: store.Count, By: "path"}),
+		"percentiles by path": boardOf(store.Line, 10, store.Metric{Measure: store.P95, Property: "ms", By: "path"}),
+		"averages by path":    boardOf(store.Table, 10, store.Metric{Measure: store.Avg, Property: "ms", By: "path"}),
+		"users by path":       boardOf(store.Table, 10, store.Metric{Measure: store.Uniques, By: "path"}),
+		"users":               boardOf(store.Stat, 0, store.Metric{Measure: store.Uniques}),
+		"percentiles":         boardOf(store.Line, 0, store.Metric{Measure: store.P95, Property: "ms"}),
 	} {
 		for _, read := range []bool{false, true} {
 			random := rand.New(rand.NewPCG(1, 2))
 			before := heapAlloc()
-			fold := NewFold(d, View{Range: r}, window)
+			fold := New(d, store.View{Range: r}, window)
 			for range 50_000 {
 				_ = fold.Add(pageview(random, 5_000, 50_000)) // no meter that could refuse
 			}
@@ -91,7 +93,7 @@ func TestAFoldCountsItsBytesRight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fold := drawPacking(t, NewFold(d, v, window))
+		fold := drawPacking(t, New(d, v, window))
 		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
 			for range rapid.IntRange(0, 12).Draw(t, "events") {
 				e := drawEvent(t)
@@ -113,7 +115,7 @@ func TestAFoldCountsItsBytesRight(t *testing.T) {
 }
 
 // sumOf adds up the values of a ranking's JSON.
-func sumOf(t *testing.T, reading WidgetReading) (sum float64) {
+func sumOf(t *testing.T, reading store.WidgetReading) (sum float64) {
 	t.Helper()
 	var groups []struct{ Value float64 }
 	if err := json.Unmarshal(reading.JSON(), &groups); err != nil {
@@ -128,8 +130,8 @@ func sumOf(t *testing.T, reading WidgetReading) (sum float64) {
 func TestAFoldStaysBelowItsLimitAndLosesNothing(t *testing.T) {
 	r, window := hourAt(epoch)
 	const events, limit = 60_000, 3 << 20
-	d := boardOf(Bars, MaxLimit, Metric{Measure: Count, By: "path"}, Metric{Measure: Uniques, By: "path"}, Metric{Measure: Count, By: "user"})
-	fold := NewFold(d, View{Range: r}, window)
+	d := boardOf(store.Bars, store.MaxLimit, store.Metric{Measure: store.Count, By: "path"}, store.Metric{Measure: store.Uniques, By: "path"}, store.Metric{Measure: store.Count, By: "user"})
+	fold := New(d, store.View{Range: r}, window)
 	most := 0
 	fold.Limit(limit, func(bytes int) error {
 		most = max(most, bytes)
@@ -139,7 +141,7 @@ func TestAFoldStaysBelowItsLimitAndLosesNothing(t *testing.T) {
 	for i := range events {
 		e := pageview(random, 20_000, 100_000)
 		if i%10 == 0 {
-			e.Properties[0].Value = Text("/largest")
+			e.Properties[0].Value = store.Text("/largest")
 		}
 		if err := fold.Add(e); err != nil {
 			t.Fatal(err)
@@ -154,8 +156,8 @@ func TestAFoldStaysBelowItsLimitAndLosesNothing(t *testing.T) {
 			t.Errorf("widget %d does not say that groups were merged", i)
 		}
 	}
-	ranking := readings[0].Reading.(Ranking)
-	if ranking[0].Group != OtherGroup || ranking[1].Group != "/largest" || ranking[1].Value != events/10 {
+	ranking := readings[0].Reading.(store.Ranking)
+	if ranking[0].Group != store.OtherGroup || ranking[1].Group != "/largest" || ranking[1].Value != events/10 {
 		t.Errorf("it begins with %v", ranking[:2])
 	}
 	total := 0.0
@@ -170,7 +172,7 @@ func TestAFoldStaysBelowItsLimitAndLosesNothing(t *testing.T) {
 func TestAMeterThatRefusesEndsAFold(t *testing.T) {
 	r, window := hourAt(epoch)
 	full := errors.New("no room")
-	fold := NewFold(boardOf(Bars, 10, Metric{Measure: Count, By: "path"}), View{Range: r}, window)
+	fold := New(boardOf(store.Bars, 10, store.Metric{Measure: store.Count, By: "path"}), store.View{Range: r}, window)
 	fold.Limit(64<<20, func(bytes int) error {
 		if bytes > 2<<20 {
 			return full
@@ -193,20 +195,20 @@ func TestAMeterThatRefusesEndsAFold(t *testing.T) {
 // not shown is summed.
 func TestWhatAViewShowsIsBounded(t *testing.T) {
 	r, window := hourAt(epoch)
-	var metrics []Metric
+	var metrics []store.Metric
 	for range 100 {
-		metrics = append(metrics, Metric{Measure: Count, By: "path"})
+		metrics = append(metrics, store.Metric{Measure: store.Count, By: "path"})
 	}
-	d := boardOf(Line, MaxLimit, metrics...)
+	d := boardOf(store.Line, store.MaxLimit, metrics...)
 	d.Widgets[0].Limit = 5 // asks for less than its share
-	fold := NewFold(d, View{Range: r}, window)
+	fold := New(d, store.View{Range: r}, window)
 	const paths = 1_200
 	for i := range paths {
-		_ = fold.Add(&Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: Properties{{"path", Text(fmt.Sprint("/", i))}}})
+		_ = fold.Add(&store.Event{Time: epoch.Add(-time.Duration(i%3_000) * time.Second), Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint("/", i))}}})
 	}
 	points := 0
 	for i, reading := range fold.Readings() {
-		groups := reading.Reading.(GroupedSeries).Groups
+		groups := reading.Reading.(store.GroupedSeries).Groups
 		sum := 0.0
 		for _, g := range groups {
 			points += len(g.Points)
@@ -217,20 +219,20 @@ func TestWhatAViewShowsIsBounded(t *testing.T) {
 		switch {
 		case i == 0 && (len(groups) != 5 || reading.Merged):
 			t.Errorf("a widget that asks for 5 groups shows %d", len(groups))
-		case i > 0 && (!reading.Merged || groups[len(groups)-1].Group != OtherGroup || sum != paths):
+		case i > 0 && (!reading.Merged || groups[len(groups)-1].Group != store.OtherGroup || sum != paths):
 			t.Fatalf("widget %d shows %d groups of %v events in all, merged %t", i, len(groups), sum, reading.Merged)
 		}
 	}
 	if points > shownPoints || points < shownPoints/2 {
 		t.Errorf("%d points are shown", points)
 	}
-	tables := boardOf(Table, MaxLimit, metrics...)
-	fold = NewFold(tables, View{Range: r}, window)
+	tables := boardOf(store.Table, store.MaxLimit, metrics...)
+	fold = New(tables, store.View{Range: r}, window)
 	for i := range paths {
-		_ = fold.Add(&Event{Time: epoch, Properties: Properties{{"path", Text(fmt.Sprint("/", i))}}})
+		_ = fold.Add(&store.Event{Time: epoch, Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint("/", i))}}})
 	}
 	for _, reading := range fold.Readings() {
-		if n := len(reading.Reading.(Ranking)); n > shownPoints/shownRow/100 || sumOf(t, reading) != paths {
+		if n := len(reading.Reading.(store.Ranking)); n > shownPoints/shownRow/100 || sumOf(t, reading) != paths {
 			t.Fatalf("a table shows %d rows of %v events", n, sumOf(t, reading))
 		}
 	}

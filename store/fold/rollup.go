@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"pulseboard/store"
 )
 
 // Tiers are the lengths, in seconds, of the steps that rollups are kept in, each some
@@ -31,25 +33,25 @@ const MaxCombinations = 10_000
 // dashboard's variables are groups too, so that views of all their values read
 // from the same cells.
 type Rollup struct {
-	metric Metric   // one for all measures that read the same cells
-	dims   []string // fields that variables narrow, sorted
+	metric store.Metric // one for all measures that read the same cells
+	dims   []string     // fields that variables narrow, sorted
 }
 
 // RollupKey names a rollup inside its tenant: metrics that mean the same share one.
 type RollupKey string
 
 // RollupOf returns what a widget of a dashboard reads when it shows a metric.
-func RollupOf(d Dashboard, m Metric) Rollup {
+func RollupOf(d store.Dashboard, m store.Metric) Rollup {
 	r := Rollup{metric: m}
 	switch {
-	case m.Measure.percentile() != 0:
-		r.metric.Measure = P50
-	case m.Measure == Avg:
-		r.metric.Measure = Sum
-	case m.Measure == Max:
-		r.metric.Measure = Min
-	case m.Measure == Rate:
-		r.metric.Measure, r.metric.Per = Count, ""
+	case m.Measure.Percentile() != 0:
+		r.metric.Measure = store.P50
+	case m.Measure == store.Avg:
+		r.metric.Measure = store.Sum
+	case m.Measure == store.Max:
+		r.metric.Measure = store.Min
+	case m.Measure == store.Rate:
+		r.metric.Measure, r.metric.Per = store.Count, ""
 	}
 	for _, v := range d.Variables {
 		r.dims = append(r.dims, v.Property)
@@ -60,10 +62,10 @@ func RollupOf(d Dashboard, m Metric) Rollup {
 }
 
 // RollupsOf returns what the widgets of a dashboard read, by key.
-func RollupsOf(d Dashboard) map[RollupKey]Rollup {
+func RollupsOf(d store.Dashboard) map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
 	for _, w := range d.Widgets {
-		if w.folds() {
+		if w.Folds() {
 			r := RollupOf(d, w.Metric)
 			all[r.Key()] = r
 		}
@@ -73,7 +75,7 @@ func RollupsOf(d Dashboard) map[RollupKey]Rollup {
 
 // Key gives the rollup's name.
 func (r Rollup) Key() RollupKey {
-	conditions := func(all []Condition) []string {
+	conditions := func(all []store.Condition) []string {
 		var texts []string
 		for _, c := range all {
 			texts = append(texts, c.String())
@@ -94,13 +96,13 @@ func (r Rollup) String() string {
 	m := r.metric
 	parts := []string{string(m.Measure)}
 	switch {
-	case m.Measure.percentile() != 0:
+	case m.Measure.Percentile() != 0:
 		parts[0] = "percentiles"
-	case m.Measure == Sum:
+	case m.Measure == store.Sum:
 		parts[0] = "sum, avg"
-	case m.Measure == Min:
+	case m.Measure == store.Min:
 		parts[0] = "min, max"
-	case m.Measure == Count:
+	case m.Measure == store.Count:
 		parts[0] = "count, rate"
 	}
 	add := func(word, text string) {
@@ -108,7 +110,7 @@ func (r Rollup) String() string {
 			parts = append(parts, word+" "+text)
 		}
 	}
-	conditions := func(all []Condition) string {
+	conditions := func(all []store.Condition) string {
 		var texts []string
 		for _, c := range all {
 			texts = append(texts, c.String())
@@ -126,7 +128,7 @@ func (r Rollup) String() string {
 
 // group names the cell that an event belongs to: the values of the variables'
 // fields, each behind its length plus one, 0 standing for none; then the group.
-func (r Rollup) group(b []byte, e *Event) []byte {
+func (r Rollup) group(b []byte, e *store.Event) []byte {
 	for _, field := range r.dims {
 		v, ok := e.Field(field)
 		if !ok {
@@ -136,11 +138,11 @@ func (r Rollup) group(b []byte, e *Event) []byte {
 		text := v.String()
 		b = append(binary.AppendUvarint(b, uint64(len(text))+1), text...)
 	}
-	return append(b, r.metric.groupOf(e)...)
+	return append(b, r.metric.GroupOf(e)...)
 }
 
 // split takes the name of a group apart. ok is false when it is none.
-func (r Rollup) split(name string) (values []Value, group string, ok bool) {
+func (r Rollup) split(name string) (values []store.Value, group string, ok bool) {
 	b := []byte(name)
 	for range r.dims {
 		n, size := binary.Uvarint(b)
@@ -149,10 +151,10 @@ func (r Rollup) split(name string) (values []Value, group string, ok bool) {
 		}
 		b = b[size:]
 		if n == 0 {
-			values = append(values, Null)
+			values = append(values, store.Null)
 			continue
 		}
-		values = append(values, Text(string(b[:n-1])))
+		values = append(values, store.Text(string(b[:n-1])))
 		b = b[n-1:]
 	}
 	return values, string(b), true
@@ -181,7 +183,7 @@ func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
 }
 
 // RollupFold is some events, folded for a rollup. It belongs to one goroutine.
-type RollupFold struct {
+type RollupBuilder struct {
 	rollup Rollup
 	steps  map[int64]groups // of the shortest tier
 	name   []byte           // reused
@@ -194,18 +196,18 @@ type RollupFold struct {
 }
 
 // NewRollupFold makes an empty fold.
-func NewRollupFold(r Rollup) *RollupFold {
-	return &RollupFold{rollup: r, steps: map[int64]groups{}}
+func NewRollupBuilder(r Rollup) *RollupBuilder {
+	return &RollupBuilder{rollup: r, steps: map[int64]groups{}}
 }
 
 // Add folds in an event and returns by about how many bytes the fold grew. The event may be
 // reused by the caller afterwards.
-func (f *RollupFold) Add(e *Event) (grown int) {
+func (f *RollupBuilder) Add(e *store.Event) (grown int) {
 	m := &f.rollup.metric
-	if !m.counts(e) {
+	if !m.Counts(e) {
 		return 0
 	}
-	if start := floor(e.Time.Unix(), Tiers[0]); f.last == nil || start != f.lastStart {
+	if start := store.StepStart(e.Time.Unix(), Tiers[0]); f.last == nil || start != f.lastStart {
 		f.last, f.lastStart, f.lastCell = f.steps[start], start, nil
 		if f.last == nil {
 			f.last = groups{}
@@ -234,7 +236,7 @@ func (f *RollupFold) Add(e *Event) (grown int) {
 }
 
 // Steps gives the steps of all tiers that hold anything.
-func (f *RollupFold) Steps() iter.Seq[RollupStep] {
+func (f *RollupBuilder) Steps() iter.Seq[RollupStep] {
 	return func(yield func(RollupStep) bool) {
 		finer := f.steps
 		for i, tier := range Tiers {
@@ -242,7 +244,7 @@ func (f *RollupFold) Steps() iter.Seq[RollupStep] {
 			if i > 0 {
 				steps = map[int64]groups{}
 				for start, gs := range finer {
-					at := floor(start, tier)
+					at := store.StepStart(start, tier)
 					if steps[at] == nil {
 						steps[at] = groups{}
 					}
