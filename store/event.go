@@ -44,7 +44,7 @@ func (e *Event) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// Field gives what a condition or a grouping calls name: the event's name for
+// Field returns what a condition or a grouping calls name: the event's name for
 // "event", its user for "user", else a property. ok is false when it is missing.
 func (e *Event) Field(name string) (v Value, ok bool) {
 	switch name {

@@ -23,7 +23,7 @@ const (
 // Measures are all measures, in the order they are explained in.
 var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
-// percentile gives p as a whole number of percent, 0 for other measures.
+// percentile returns p as a whole number of percent, 0 for other measures.
 func (m Measure) Percentile() int {
 	switch m {
 	case P50:
@@ -38,7 +38,7 @@ func (m Measure) Percentile() int {
 	return 0
 }
 
-// OfProperty says whether the measure looks at the numbers of a property.
+// OfProperty reports whether the measure looks at the numbers of a property.
 func (m Measure) OfProperty() bool {
 	switch m {
 	case Sum, Avg, Min, Max, P50, P90, P95, P99:
@@ -83,7 +83,7 @@ func (p Per) Seconds() float64 {
 	return 1
 }
 
-// counts says whether an event is one of those that the metric folds.
+// counts reports whether an event is one of those that the metric folds.
 func (m *Metric) Counts(e *Event) bool {
 	return (m.Event == "" || e.Name == m.Event) && allHold(m.Where, e)
 }

@@ -29,7 +29,7 @@ func NewProperties(properties []Property) Properties {
 	return Properties(kept)
 }
 
-// Get gives the value of a property; ok is false when there is none or it is null.
+// Get returns the value of a property; ok is false when there is none or it is null.
 func (ps Properties) Get(key string) (v Value, ok bool) {
 	for i := range ps {
 		if ps[i].Key == key {
@@ -64,8 +64,7 @@ func ParseProperties(object []byte) (Properties, error) {
 }
 
 // propertyParser reads the flat JSON objects that AppendJSON writes: no spaces,
-// no nesting. It is a good deal faster than encoding/json, and every event that
-// is folded passes through it.
+// no nesting. Stores of old versions hold them.
 type propertyParser struct{ rest []byte }
 
 func (p *propertyParser) object() (Properties, error) {

@@ -22,10 +22,10 @@ type Delta struct {
 	Order   []WidgetKey     // of all widgets of the later snapshot; nil when it did not change
 }
 
-// Empty says whether nothing changed.
+// Empty reports whether nothing changed.
 func (d Delta) Empty() bool { return len(d.Changed) == 0 && d.Order == nil }
 
-// Diff gives the delta from s to next. Widgets are compared by what they draw.
+// Diff returns the delta from s to next. Widgets are compared by what they draw.
 func (s Snapshot) Diff(next Snapshot) Delta {
 	d := Delta{ID: next.ID, At: next.At, Window: next.Window}
 	previous := s.index()
@@ -46,7 +46,7 @@ func (s Snapshot) Diff(next Snapshot) Delta {
 	return d
 }
 
-// Apply gives the snapshot that s becomes by d: s.Apply(s.Diff(next)) is next.
+// Apply returns the snapshot that s becomes by d: s.Apply(s.Diff(next)) is next.
 func (s Snapshot) Apply(d Delta) Snapshot {
 	next := Snapshot{ID: d.ID, At: d.At, Window: d.Window}
 	changed := Snapshot{Widgets: d.Changed}.index()

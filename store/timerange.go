@@ -52,7 +52,7 @@ func (b Bound) String() string {
 	return strconv.FormatInt(b.at.UnixMilli(), 10)
 }
 
-// At gives the instant the bound means when now is now.
+// At returns the instant the bound means when now is now.
 func (b Bound) At(now time.Time) time.Time {
 	if !b.relative {
 		return b.at
@@ -98,10 +98,10 @@ func ParseRange(from, to string) (Range, error) {
 	return r, err
 }
 
-// Moves says whether the range moves with the clock.
+// Moves reports whether the range moves with the clock.
 func (r Range) Moves() bool { return r.From.relative || r.To.relative }
 
-// Live says whether the range reaches up to now, so that new events fall into it.
+// Live reports whether the range reaches up to now, so that new events fall into it.
 func (r Range) Live() bool { return r.To.relative }
 
 func (r Range) String() string { return r.From.String() + ".." + r.To.String() }
@@ -135,13 +135,13 @@ func (r Range) Window(now time.Time) (Window, error) {
 	return Window{}, fmt.Errorf("the range from %s to %s is too long: at most %d days", r.From, r.To, MaxSteps*7)
 }
 
-// Covers says whether an instant lies in the window.
+// Covers reports whether an instant lies in the window.
 func (w Window) Covers(t time.Time) bool { s := t.Unix(); return s >= w.From && s < w.To }
 
-// String gives the start, the end and the length of the steps, in seconds.
+// String returns the start, the end and the length of the steps, in seconds.
 func (w Window) String() string { return fmt.Sprint(w.From, " ", w.To, " ", w.Step) }
 
-// StepOf gives the start of the step that an instant lies in.
+// StepOf returns the start of the step that an instant lies in.
 func (w Window) StepOf(t time.Time) int64 { return StepStart(t.Unix(), w.Step) }
 
 // Len is the number of steps.

@@ -45,13 +45,13 @@ func Bool(b bool) Value {
 // property that is null like one that is missing.
 var Null = Value{}
 
-// IsNull says whether v holds nothing.
+// IsNull reports whether v holds nothing.
 func (v Value) IsNull() bool { return v.kind == nullValue }
 
-// IsText says whether v holds a text.
+// IsText reports whether v holds a text.
 func (v Value) IsText() bool { return v.kind == textValue }
 
-// Number gives the number v holds; ok is false when v is no number.
+// Number returns the number v holds; ok is false when v is no number.
 func (v Value) Number() (f float64, ok bool) { return v.number, v.kind == numberValue }
 
 // Bool returns what v holds; ok is false when v is neither true nor false.

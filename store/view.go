@@ -26,7 +26,7 @@ type View struct {
 // ViewKey names a view inside its tenant: equal views have equal keys.
 type ViewKey string
 
-// Key gives the view's name.
+// Key returns the view's name.
 func (v View) Key() ViewKey {
 	q := url.Values{}
 	for name, values := range v.Vars {
@@ -64,7 +64,7 @@ func (v Vars) Validate() error {
 	return nil
 }
 
-// Known gives the values of v for the dashboard's own variables only.
+// Known returns the values of v for the dashboard's own variables only.
 func (d Dashboard) Known(v Vars) Vars {
 	known := Vars{}
 	for _, variable := range d.Variables {
@@ -75,7 +75,7 @@ func (d Dashboard) Known(v Vars) Vars {
 	return known
 }
 
-// propertyOf gives the property that a variable narrows, empty when the
+// propertyOf returns the property that a variable narrows, empty when the
 // dashboard has no such variable.
 func (d Dashboard) PropertyOf(variable string) string {
 	for _, v := range d.Variables {

@@ -74,7 +74,7 @@ type Widget struct {
 	Text       string  // Markdown, for TextKind
 }
 
-// folds says whether the widget has a metric of its own that events fold into.
+// folds reports whether the widget has a metric of its own that events fold into.
 func (w Widget) Folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
 
 // Groups is the number of groups the widget shows.
@@ -103,7 +103,7 @@ func (w Widget) Columns() int {
 	return 3
 }
 
-// StateOf gives the state of a reading: that of the highest threshold below it.
+// StateOf returns the state of a reading: that of the highest threshold below it.
 // A reading that is not there is normal.
 func (w Widget) StateOf(n Number) (State, Threshold) {
 	state, crossed := Normal, Threshold{}

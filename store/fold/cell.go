@@ -118,7 +118,7 @@ func (c *cell) mergeButValues(o *cell) {
 	}
 }
 
-// mergeCells gives all events of some cells, which stay as they are. counts is reused
+// mergeCells returns all events of some cells, which stay as they are. counts is reused
 // from call to call.
 func mergeCells(all []*cell, counts *[]int64) *cell {
 	c := &cell{}

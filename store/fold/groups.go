@@ -11,7 +11,7 @@ import (
 // is one, named "".
 type groups map[string]*cell
 
-// cell gives the cell of a group, and makes it if there is none.
+// cell returns the cell of a group, and makes it if there is none.
 func (gs groups) cell(name string) *cell {
 	c := gs[name]
 	if c == nil {

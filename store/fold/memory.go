@@ -206,7 +206,7 @@ func (gs groups) size() int {
 	return n
 }
 
-// shareShown gives each widget the number of groups that it may show: what it asks for, or
+// shareShown returns each widget the number of groups that it may show: what it asks for, or
 // less where the view would show too many numbers altogether.
 func (f *Fold) shareShown() {
 	cost := func(w *widgetFold) int {

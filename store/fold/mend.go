@@ -40,10 +40,10 @@ func (b *BlockBuilder) add(cells groups) {
 // Lack says that something is missing.
 func (b *BlockBuilder) Lack() { b.partial = true }
 
-// Partial says whether something is missing.
+// Partial reports whether something is missing.
 func (b *BlockBuilder) Partial() bool { return b.partial }
 
-// Events gives how many events are counted.
+// Events returns how many events are counted.
 func (b *BlockBuilder) Events() (n int64) {
 	for _, c := range b.cells {
 		n += c.count
@@ -51,7 +51,7 @@ func (b *BlockBuilder) Events() (n int64) {
 	return n
 }
 
-// Block gives the block.
+// Block returns the block.
 func (b *BlockBuilder) Block() []byte { return b.cells.appendBlock(nil, b.partial) }
 
 // VerifyBlock reads a block of the rollup to its end. The error is ErrDamaged when no fold
@@ -69,7 +69,7 @@ func (r Rollup) VerifyBlock(block []byte) error {
 // Gap is a span of time in which events are missing.
 type Gap struct{ From, To int64 } // seconds since the epoch; To is not in it
 
-// RollupsRead gives the rollups that the fold's widgets read, by key, also those of a
+// RollupsRead returns the rollups that the fold's widgets read, by key, also those of a
 // window whose steps are too short for them.
 func (f *Fold) RollupsRead() map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
@@ -90,7 +90,7 @@ func (f *Fold) Lack(key RollupKey, gap Gap) {
 	}
 }
 
-// lacks says whether events are missing that the widget shows in a window.
+// lacks reports whether events are missing that the widget shows in a window.
 func (w *widgetFold) lacks(window store.Window) bool {
 	from := w.from(window)
 	return slices.ContainsFunc(w.gaps, func(g Gap) bool { return g.From < window.To && g.To > from }) ||

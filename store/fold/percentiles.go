@@ -62,7 +62,7 @@ func binOf(f float64) int32 {
 	return 0
 }
 
-// valueOf gives a number that no number in the bin is further from than sketchAccuracy.
+// valueOf returns a number that no number in the bin is further from than sketchAccuracy.
 func valueOf(key int32) float64 {
 	switch {
 	case key > 0:
@@ -161,7 +161,7 @@ func (d *distribution) merge(o *distribution) {
 	}
 }
 
-// mergeDistributions gives the numbers of some distributions, which stay as they are.
+// mergeDistributions returns the numbers of some distributions, which stay as they are.
 // counts is reused from call to call; it is as long as there are bins.
 func mergeDistributions(all []*distribution, counts *[]int64) (d distribution) {
 	first, last, bins := int32(math.MaxInt32), int32(math.MinInt32), 0
@@ -198,7 +198,7 @@ func mergeDistributions(all []*distribution, counts *[]int64) (d distribution) {
 	return d
 }
 
-// percentile gives the nearest-rank percentile: the smallest value that at
+// percentile returns the nearest-rank percentile: the smallest value that at
 // least p in 100 values do not exceed. There must be values.
 func (d *distribution) percentile(p int) float64 {
 	if !d.binned {
@@ -218,7 +218,7 @@ func (d *distribution) percentile(p int) float64 {
 	return valueOf(d.bins[at].key)
 }
 
-// nearestRank gives ⌈p/100·n⌉ without rounding error, at least 1.
+// nearestRank returns ⌈p/100·n⌉ without rounding error, at least 1.
 func nearestRank(p, n int) int { return max(1, (p*n+99)/100) }
 
 // append writes the distribution: 0 and its values, or 1 and its bins, the key of each

@@ -14,7 +14,7 @@ import (
 // of the one before. Each step of a window but the shortest is some steps of a tier.
 var Tiers = []int64{60, 900, 7200, 21600, 86400}
 
-// TierOf gives the longest tier that a step of a window is made of. ok is false
+// TierOf returns the longest tier that a step of a window is made of. ok is false
 // for the shortest step, which is for ranges so short that events are read.
 func TierOf(step int64) (tier int64, ok bool) {
 	for _, t := range Tiers {
@@ -73,7 +73,7 @@ func RollupsOf(d store.Dashboard) map[RollupKey]Rollup {
 	return all
 }
 
-// Key gives the rollup's name.
+// Key returns the rollup's name.
 func (r Rollup) Key() RollupKey {
 	conditions := func(all []store.Condition) []string {
 		var texts []string
@@ -167,7 +167,7 @@ type RollupStep struct {
 	cells groups
 }
 
-// Merge gives the block of this step and of a block kept before, nil if there was
+// Merge returns the block of this step and of a block kept before, nil if there was
 // none. wide says that it holds more groups than are kept. The error is ErrDamaged when
 // the block can't be read.
 func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
@@ -182,7 +182,7 @@ func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
 	return all.appendBlock(nil, partial), len(all) > MaxCombinations, nil
 }
 
-// RollupFold is some events, folded for a rollup. It belongs to one goroutine.
+// RollupBuilder folds some events into steps of a rollup. It belongs to one goroutine at a time.
 type RollupBuilder struct {
 	rollup Rollup
 	steps  map[int64]groups // of the shortest tier
@@ -195,35 +195,35 @@ type RollupBuilder struct {
 	lastCell  *cell
 }
 
-// NewRollupFold makes an empty fold.
+// NewRollupBuilder returns a builder without events.
 func NewRollupBuilder(r Rollup) *RollupBuilder {
 	return &RollupBuilder{rollup: r, steps: map[int64]groups{}}
 }
 
-// Add folds in an event and returns by about how many bytes the fold grew. The event may be
+// Add folds in an event and returns by about how many bytes the builder grew. The event may be
 // reused by the caller afterwards.
-func (f *RollupBuilder) Add(e *store.Event) (grown int) {
-	m := &f.rollup.metric
+func (b *RollupBuilder) Add(e *store.Event) (grown int) {
+	m := &b.rollup.metric
 	if !m.Counts(e) {
 		return 0
 	}
-	if start := store.StepStart(e.Time.Unix(), Tiers[0]); f.last == nil || start != f.lastStart {
-		f.last, f.lastStart, f.lastCell = f.steps[start], start, nil
-		if f.last == nil {
-			f.last = groups{}
-			f.steps[start] = f.last
+	if start := store.StepStart(e.Time.Unix(), Tiers[0]); b.last == nil || start != b.lastStart {
+		b.last, b.lastStart, b.lastCell = b.steps[start], start, nil
+		if b.last == nil {
+			b.last = groups{}
+			b.steps[start] = b.last
 		}
 	}
-	c := f.lastCell
-	if m.By != "" || len(f.rollup.dims) > 0 {
-		f.name = f.rollup.group(f.name[:0], e)
-		c = f.last[string(f.name)] // makes no string of the name, as nearly every event finds its cell
+	c := b.lastCell
+	if m.By != "" || len(b.rollup.dims) > 0 {
+		b.name = b.rollup.group(b.name[:0], e)
+		c = b.last[string(b.name)] // makes no string of the name, as nearly every event finds its cell
 	}
 	if c == nil {
-		c = f.last.cell(string(f.name))
-		grown = slotBytes + cellBytes + len(f.name)
-		if len(f.name) == 0 {
-			f.lastCell = c
+		c = b.last.cell(string(b.name))
+		grown = slotBytes + cellBytes + len(b.name)
+		if len(b.name) == 0 {
+			b.lastCell = c
 		}
 	}
 	if !growsCells(m.Measure) {
@@ -235,10 +235,10 @@ func (f *RollupBuilder) Add(e *store.Event) (grown int) {
 	return grown + c.size() - before
 }
 
-// Steps gives the steps of all tiers that hold anything.
-func (f *RollupBuilder) Steps() iter.Seq[RollupStep] {
+// Steps returns the steps of all tiers that hold anything.
+func (b *RollupBuilder) Steps() iter.Seq[RollupStep] {
 	return func(yield func(RollupStep) bool) {
-		finer := f.steps
+		finer := b.steps
 		for i, tier := range Tiers {
 			steps := finer
 			if i > 0 {

@@ -37,7 +37,7 @@ func (k kept) follow(t interface{ Fatal(...any) }, d store.Dashboard, events []s
 	}
 }
 
-// begin gives a fold that takes over what the rollups count up to a seq.
+// begin returns a fold that takes over what the rollups count up to a seq.
 func (k kept) begin(t interface{ Fatal(...any) }, d store.Dashboard, v store.View, w store.Window, upto store.EventSeq) *Fold {
 	fold := New(d, v, w)
 	for _, span := range fold.Spans() {

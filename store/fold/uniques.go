@@ -112,7 +112,7 @@ func (s *userSet) merge(o *userSet) {
 	}
 }
 
-// union gives all of a and b, which are sorted and stay as they are.
+// union returns all of a and b, which are sorted and stay as they are.
 func union(a, b []uint64) []uint64 {
 	if len(a) == 0 {
 		return b
@@ -142,7 +142,7 @@ func (s *userSet) size() (n int, about bool) {
 	return s.estimate, true
 }
 
-// isEmpty says whether there are no users.
+// isEmpty reports whether there are no users.
 func (s *userSet) isEmpty() bool { return s.sketch == nil && len(s.sorted)+len(s.hashes) == 0 }
 
 // append writes the set: 0 and the sorted hashes, or 1, what the sketch says, which takes

@@ -68,7 +68,7 @@ func (w *widgetFold) link(all []*widgetFold) {
 	w.formula = f
 }
 
-// from gives the first second that the widget needs of a window.
+// from returns the first second that the widget needs of a window.
 func (w *widgetFold) from(window store.Window) int64 {
 	if w.compared {
 		return previous(window).From
@@ -76,7 +76,7 @@ func (w *widgetFold) from(window store.Window) int64 {
 	return window.From
 }
 
-// previous gives the window of the same length just before.
+// previous returns the window of the same length just before.
 func previous(w store.Window) store.Window {
 	return store.Window{From: 2*w.From - w.To, To: w.From, Step: w.Step}
 }
@@ -181,12 +181,12 @@ func (w *widgetFold) step(start int64) *step {
 	return s
 }
 
-// needsSteps says whether the widget shows the steps of its window, or others need them.
+// needsSteps reports whether the widget shows the steps of its window, or others need them.
 func (w *widgetFold) needsSteps() bool {
 	return w.widget.Kind == store.Line || w.widget.Kind == store.Stat || w.compared || w.referred
 }
 
-// canDropBefore says whether no step lies on both sides of a moment.
+// canDropBefore reports whether no step lies on both sides of a moment.
 func (w *widgetFold) canDropBefore(from int64) bool {
 	for start, length := range w.longSteps {
 		if start < from && from < start+length {
@@ -248,7 +248,7 @@ func (w *widgetFold) reading(window store.Window) store.WidgetReading {
 	return w.last
 }
 
-// number gives the one number of a window.
+// number returns the one number of a window.
 func (w *widgetFold) number(window store.Window) store.Number {
 	if w.widget.Metric.Measure == store.Formula {
 		if w.formula == nil {
@@ -287,7 +287,7 @@ func (w *widgetFold) read(c *cell, seconds int64) store.Number {
 	return c.number(w.widget.Metric, seconds)
 }
 
-// points gives one number a step of the window.
+// points returns one number a step of the window.
 func (w *widgetFold) points(window store.Window, group string) []store.Point {
 	points := make([]store.Point, 0, window.Len())
 	for step := window.From; step < window.To; step += window.Step {

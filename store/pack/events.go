@@ -294,7 +294,7 @@ func unpackEvents(body []byte) ([]store.Event, error) {
 	return slices.Clip(events), nil
 }
 
-// propertiesIn gives how many properties events have with these sets of keys, at most most.
+// propertiesIn returns how many properties events have with these sets of keys, at most most.
 func propertiesIn(sets []byte, keySets [][]string, most int) (n int) {
 	r := &Reader{Rest: sets}
 	for len(r.Rest) > 0 && n < most {

@@ -11,8 +11,8 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
-	"pulseboard/store/formula"
 	"pulseboard/store/boardfile"
+	"pulseboard/store/formula"
 )
 
 // ApplyDashboards creates dashboards of a tenant, or replaces those of the same
