@@ -23,7 +23,7 @@ const (
 // Measures are all measures, in the order they are explained in.
 var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
 
-// percentile returns p as a whole number of percent, 0 for other measures.
+// Percentile returns which percentile the measure is, in percent, and 0 for other measures.
 func (m Measure) Percentile() int {
 	switch m {
 	case P50:
@@ -72,7 +72,7 @@ const (
 // Pers are all units of time.
 var Pers = []Per{PerSecond, PerMinute, PerHour}
 
-// seconds is the length of the unit.
+// Seconds is the length of the unit.
 func (p Per) Seconds() float64 {
 	switch p {
 	case PerMinute:
@@ -83,7 +83,7 @@ func (p Per) Seconds() float64 {
 	return 1
 }
 
-// counts reports whether an event is one of those that the metric folds.
+// Counts reports whether an event is one of those that the metric folds.
 func (m *Metric) Counts(e *Event) bool {
 	return (m.Event == "" || e.Name == m.Event) && allHold(m.Where, e)
 }
@@ -91,7 +91,7 @@ func (m *Metric) Counts(e *Event) bool {
 // InShare reports whether an event that the metric counts is one of the share of a Ratio.
 func (m *Metric) InShare(e *Event) bool { return allHold(m.Of, e) }
 
-// groupOf returns the group of an event; without a grouping there is one, named "".
+// GroupOf returns the group of an event; without a grouping there is one, named "".
 func (m *Metric) GroupOf(e *Event) string {
 	if m.By == "" {
 		return ""

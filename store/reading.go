@@ -175,7 +175,7 @@ func (w WidgetReading) Numbers() int {
 	return n
 }
 
-// against adds what the period before reads.
+// Against returns the reading with what the period before reads.
 func (w WidgetReading) Against(previous Number, spark []Point) WidgetReading {
 	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
 	w.picture = previous.AppendJSON(append(bytes.Clone(w.picture), " against "...))
@@ -183,21 +183,21 @@ func (w WidgetReading) Against(previous Number, spark []Point) WidgetReading {
 	return w
 }
 
-// countedDirectly adds that the reading is read from the events.
+// AsDirect returns the reading as one that is read from the events.
 func (w WidgetReading) AsDirect() WidgetReading {
 	w.Direct = true
 	w.picture = append(bytes.Clone(w.picture), " direct"...)
 	return w
 }
 
-// merged adds that groups were merged to save memory.
+// AsMerged returns the reading as one whose groups were merged to save memory.
 func (w WidgetReading) AsMerged() WidgetReading {
 	w.Merged = true
 	w.picture = append(bytes.Clone(w.picture), " merged"...)
 	return w
 }
 
-// lacking adds that events are missing.
+// AsPartial returns the reading as one that lacks events.
 func (w WidgetReading) AsPartial() WidgetReading {
 	w.Partial = true
 	w.picture = append(bytes.Clone(w.picture), " partial"...)

@@ -147,7 +147,8 @@ func (w Window) StepOf(t time.Time) int64 { return StepStart(t.Unix(), w.Step) }
 // Len is the number of steps.
 func (w Window) Len() int { return int((w.To - w.From) / w.Step) }
 
-// floor rounds down to a multiple of step, also below zero.
-func StepStart(t, step int64) int64 {
-	return t - ((t%step)+step)%step
+// StepStart returns the start of the step that a second lies in, when steps of a length in
+// seconds are counted from the epoch on; also before the epoch.
+func StepStart(second, step int64) int64 {
+	return second - ((second%step)+step)%step
 }

@@ -75,7 +75,7 @@ func (d Dashboard) Known(v Vars) Vars {
 	return known
 }
 
-// propertyOf returns the property that a variable narrows, empty when the
+// PropertyOf returns the property that a variable narrows, empty when the
 // dashboard has no such variable.
 func (d Dashboard) PropertyOf(variable string) string {
 	for _, v := range d.Variables {

@@ -74,7 +74,7 @@ type Widget struct {
 	Text       string  // Markdown, for TextKind
 }
 
-// folds reports whether the widget has a metric of its own that events fold into.
+// Folds reports whether the widget has a metric of its own that events fold into.
 func (w Widget) Folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
 
 // Groups is the number of groups the widget shows.

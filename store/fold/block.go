@@ -11,13 +11,13 @@ import (
 	"pulseboard/store/pack"
 )
 
-// A block is the cells of one step of a rollup, by group, as they are kept: the
-// number of groups, and for each its name and its cell; last a checksum (CRC-32C) of
-// what stands before it, for what a sketch makes of damaged bytes has no bounds.
-// Numbers of things are varints, others little-endian.
+// A block is the cells of one step of a rollup, by group, as they are kept: its version, the
+// number of groups, for each group its name and its cell, and a checksum of all that. The
+// checksum is needed because a sketch that reads damaged bytes may say anything. Numbers of
+// things are varints, others little-endian.
 
-// A block begins with its version. A partial one reads the same and says that it does not
-// count all events of its step: some could not be counted anew when it was mended.
+// Versions of a block. A partial one reads the same and does not count all events of its
+// step, because some could not be counted anew when it was mended.
 const (
 	blockVersion   = 2
 	partialVersion = 3

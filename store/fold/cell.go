@@ -88,8 +88,8 @@ func growsCells(m store.Measure) bool {
 	return m == store.Uniques || m == store.Sum || m == store.Avg || m.Percentile() != 0
 }
 
-// widen lets min and max include two more numbers. It stands before the count
-// of numbers grows, for min and max mean nothing while that is 0.
+// widen lets min and max include two more numbers. Call it before
+// the count of numbers grows, because min and max mean nothing while that is 0.
 func (c *cell) widen(low, high float64) {
 	if c.numbers == 0 {
 		c.min, c.max = low, high

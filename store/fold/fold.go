@@ -9,16 +9,14 @@ import (
 // Fold holds the events of one view, folded: for each widget, step and group
 // just enough to give the widget's reading. Events are added one by one, in any
 // order, and a window that moves on drops the steps it leaves behind. So a
-// refresh costs what is new, not what is kept.
+// refresh costs as much as what is new, not as much as what is kept.
 //
-// The law is that readings depend on the set of events added alone: a Fold that
-// followed the stream and one that just read everything agree.
-//
-// A Fold belongs to one goroutine at a time.
+// Readings depend on the set of events alone: a Fold that followed the stream and one that
+// has just read everything agree. A Fold belongs to one goroutine at a time.
 type Fold struct {
 	window  store.Window
 	from    int64 // the first second that any widget needs
-	open    bool  // events past the window's end are kept, for the window will get there
+	open    bool  // events past the window's end are kept, because the window will get there
 	filters []variableFilter
 	widgets []*widgetFold
 
@@ -109,10 +107,9 @@ func (f *Fold) Add(e *store.Event) error {
 	return f.grew(grown)
 }
 
-// Slide moves the window on to w and says whether it could: not when the length
-// of the steps changed or the window moved back, for then steps are needed that
-// are gone or were never kept; nor when it leaves a part of a long step behind, see
-// Spans.
+// Slide moves the window on to w and reports whether it could. It can't when the length of
+// the steps changed or the window moved back, because steps are needed then that are gone or
+// were never kept; nor when the window leaves a part of a long step behind, see Spans.
 func (f *Fold) Slide(w store.Window) bool {
 	if w == f.window {
 		return true

@@ -43,15 +43,15 @@ const (
 type Meter func(bytes int) error
 
 // Limit bounds what a fold takes. Past most bytes the widgets with the most groups keep
-// fewer of them apart, which their readings say: see [WidgetReading.Merged]. meter is asked
+// fewer of them apart, which their readings say: see [store.WidgetReading]. meter is asked
 // each time when the fold has grown by some more. Call it before anything is added.
 func (f *Fold) Limit(most int, meter Meter) {
 	f.most, f.meter = most, meter
 	f.packAt = min(packAt, most/8)
 }
 
-// Pause lets pause be called every now and then, after some ms of work at most, so that a long
-// fold can give way to more urgent work; nil ends that.
+// Pause makes the fold call pause every now and then, after some ms of work at most, so that a
+// long fold can give way to more urgent work; nil ends that.
 func (f *Fold) Pause(pause func()) { f.pause = pause }
 
 // pauseEvery is how many cells are worked on between two pauses.
@@ -206,7 +206,7 @@ func (gs groups) size() int {
 	return n
 }
 
-// shareShown returns each widget the number of groups that it may show: what it asks for, or
+// shareShown gives each widget the number of groups that it may show: what it asks for, or
 // less where the view would show too many numbers altogether.
 func (f *Fold) shareShown() {
 	cost := func(w *widgetFold) int {

@@ -6,16 +6,16 @@ import (
 	"pulseboard/store"
 )
 
-// A block that is damaged is made anew of others or of the events: see BlockBuilder. What
-// can't be had any more is a gap, which the widgets that lack it show.
+// A damaged block is made anew from others or from the events, see BlockBuilder. The time of
+// events that are lost is a gap, which the widgets that lack them show.
 
-// BlockBuilder makes a block of blocks and steps. The zero builder is empty.
+// BlockBuilder makes a block from blocks and steps. The zero builder is empty.
 type BlockBuilder struct {
 	cells   groups
 	partial bool
 }
 
-// AddBlock adds a block. The error is ErrDamaged when it can't be read, and then nothing
+// AddBlock adds a block. The error is store.ErrDamaged when it can't be read, and then nothing
 // is added. A block that is partial makes the built one partial.
 func (b *BlockBuilder) AddBlock(block []byte) error {
 	cells, err := readBlock(block)
@@ -37,7 +37,7 @@ func (b *BlockBuilder) add(cells groups) {
 	b.cells.merge(cells)
 }
 
-// Lack says that something is missing.
+// Lack makes the block a partial one: something is missing.
 func (b *BlockBuilder) Lack() { b.partial = true }
 
 // Partial reports whether something is missing.
@@ -54,8 +54,8 @@ func (b *BlockBuilder) Events() (n int64) {
 // Block returns the block.
 func (b *BlockBuilder) Block() []byte { return b.cells.appendBlock(nil, b.partial) }
 
-// VerifyBlock reads a block of the rollup to its end. The error is ErrDamaged when no fold
-// could.
+// VerifyBlock reads a block of the rollup to its end. The error is store.ErrDamaged
+// when no fold could read it.
 func (r Rollup) VerifyBlock(block []byte) error {
 	cells, err := readBlock(block)
 	for name := range cells {
@@ -81,7 +81,7 @@ func (f *Fold) RollupsRead() map[RollupKey]Rollup {
 	return all
 }
 
-// Lack says that events of a rollup are missing: the widgets that read it show so as long
+// Lack tells the fold that events of a rollup are missing: the widgets that read it show so as long
 // as the gap lies in their window.
 func (f *Fold) Lack(key RollupKey, gap Gap) {
 	for _, w := range f.readers(key) {

@@ -70,8 +70,8 @@ func cover(key RollupKey, tier int, from, to int64) []Span {
 }
 
 // Restore takes over the events up to a seq from a span of a rollup: blocks are its steps
-// by their starts. Those events are not counted when they are added. The error says that
-// a block can't be read, or is the meter's; then the fold is of no use.
+// by their starts. Those events are not counted again when they are added. The error says
+// that a block can't be read, or is the meter's; the fold is of no use then.
 func (f *Fold) Restore(span Span, upto store.EventSeq, blocks iter.Seq2[int64, []byte]) error {
 	readers := f.readers(span.Key)
 	for start, block := range blocks {
@@ -131,7 +131,7 @@ func (f *Fold) restoreStep(readers []*widgetFold, at int64, block []byte) error 
 	return nil
 }
 
-// CountDirectly says that a rollup has too many groups to be kept, so that its
+// CountDirectly tells the fold that a rollup has too many groups to be kept, so that its
 // events have to be added, all of them, at every new fold.
 func (f *Fold) CountDirectly(key RollupKey) {
 	for _, w := range f.readers(key) {

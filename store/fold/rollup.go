@@ -141,7 +141,7 @@ func (r Rollup) group(b []byte, e *store.Event) []byte {
 	return append(b, r.metric.GroupOf(e)...)
 }
 
-// split takes the name of a group apart. ok is false when it is none.
+// split takes the name of a group apart. ok is false when it is not one.
 func (r Rollup) split(name string) (values []store.Value, group string, ok bool) {
 	b := []byte(name)
 	for range r.dims {
@@ -168,7 +168,7 @@ type RollupStep struct {
 }
 
 // Merge returns the block of this step and of a block kept before, nil if there was
-// none. wide says that it holds more groups than are kept. The error is ErrDamaged when
+// none. wide reports whether it holds more groups than are kept. The error is store.ErrDamaged when
 // the block can't be read.
 func (s RollupStep) Merge(kept []byte) (block []byte, wide bool, err error) {
 	all, partial := s.cells, false

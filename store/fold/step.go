@@ -75,7 +75,7 @@ func (p *packedGroups) append(name, cell []byte) {
 	p.bytes = append(pack.AppendBytes(p.bytes, name), cell...)
 }
 
-// clip returns back the memory that appending made ready and did not use.
+// clip returns the groups without the memory that appending made ready and did not use.
 func (p packedGroups) clip() packedGroups {
 	return packedGroups{bytes.Clone(p.bytes), slices.Clone(p.entries)}
 }

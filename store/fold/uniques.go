@@ -25,7 +25,7 @@ const exactUsers = 10_000
 // Source: Heule, Nunkesser and Hall, HyperLogLog in Practice, 2013.
 type userSet struct {
 	// While they are few the set has one of these: those that were read or merged,
-	// which never change for other sets may have them too, or those that were added.
+	// which never change because other sets may have them too, or those that were added.
 	sorted []uint64
 	hashes map[uint64]struct{}
 
@@ -131,7 +131,7 @@ func union(a, b []uint64) []uint64 {
 	return append(append(all, a...), b...)
 }
 
-// size is the number of users; about says that it is estimated.
+// size is the number of users; about reports whether it is estimated.
 func (s *userSet) size() (n int, about bool) {
 	if s.sketch == nil {
 		return len(s.sorted) + len(s.hashes), false

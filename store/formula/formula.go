@@ -26,8 +26,7 @@ var (
 // maxLength bounds a formula, in bytes.
 const maxLength = 1_000
 
-// formulaProgram computes a number from others, which it names. It belongs to one goroutine at a
-// time.
+// Formula computes a number from others, which it names. It belongs to one goroutine at a time.
 type Formula struct {
 	names   []string // that it reads, sorted
 	program *vm.Program
@@ -41,7 +40,7 @@ func Parse(source string) (*Formula, error) {
 	if len(source) > maxLength {
 		return nil, fmt.Errorf("a formula has %d characters at most; this one has %d", maxLength, len(source))
 	}
-	// The library's lexer is not made for any bytes.
+	// The library's lexer is not made for arbitrary bytes.
 	if at := strings.IndexFunc(source, foreign); at >= 0 {
 		return nil, fmt.Errorf("what stands at character %d does not compute with numbers; %s", utf8.RuneCountInString(source[:at])+1, help)
 	}
@@ -78,7 +77,7 @@ func foreign(r rune) bool {
 
 var help = "use + - * / ** ( ) < > ? : and " + strings.Join(functions, ", ")
 
-// parseError says what is wrong in one line.
+// parseError returns an error of the library as one line.
 func parseError(err error) error {
 	var fault *file.Error
 	if !errors.As(err, &fault) {
@@ -87,8 +86,8 @@ func parseError(err error) error {
 	return fmt.Errorf("%s at character %d; %s", fault.Message, fault.Column+1, help)
 }
 
-// visitor collects the names that a formula reads and declares, and finds what
-// does not belong into one.
+// visitor collects the names that a formula reads and declares, and finds the first node that
+// does not belong in one.
 type visitor struct {
 	read, declared map[string]bool
 	foreign        ast.Node // nil when there is none

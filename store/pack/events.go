@@ -14,12 +14,12 @@ import (
 	"pulseboard/store"
 )
 
-// A pack is some events of a tenant, in the order of their seqs, packed into the
-// form they are kept in: a byte that names the form, a body, and a checksum (CRC-32C)
-// of both. The body is compressed where that is worth it. It holds one column after
-// the other, for what is alike compresses well side by side: the texts that occur, each
-// once; the sets of property keys that occur; then of each event the seq, the time, the
-// name, the user, the id, its set of keys, and the values.
+// A pack is some events of a tenant, in the order of their seqs, in the form they are kept
+// in: a byte that names the form, a body, and a checksum (CRC-32C) of both. The body is
+// compressed where that is worth it. It holds one column after the other, because values that
+// are alike compress well side by side: the texts that occur, each once; the sets of property
+// keys that occur; then of each event the seq, the time, the name, the user, the id, its set
+// of keys, and the values.
 
 // Forms of a pack.
 const (
@@ -102,7 +102,7 @@ func (d *dictionary) number(word string) uint64 {
 	return n
 }
 
-// numberOf does the same and copies a word only if it is new.
+// numberOf does the same as number, and copies a word only if it is new.
 func (d *dictionary) numberOf(word []byte) uint64 {
 	if n, ok := d.index[string(word)]; ok {
 		return n
@@ -191,7 +191,7 @@ func appendValue(b []byte, v store.Value, texts *dictionary) []byte {
 
 var powersOfTen = [...]float64{1, 10, 100, 1000}
 
-// appendPackedNumber writes a number as a short whole one where that gives back the
+// appendNumber writes a number as a short whole one where that gives back the
 // same, as for prices and durations.
 func appendNumber(b []byte, f float64) []byte {
 	if math.Abs(f) < 1e12 && !(f == 0 && math.Signbit(f)) {
@@ -294,7 +294,7 @@ func unpackEvents(body []byte) ([]store.Event, error) {
 	return slices.Clip(events), nil
 }
 
-// propertiesIn returns how many properties events have with these sets of keys, at most most.
+// propertiesIn returns how many properties events have with these sets of keys, but no more than most.
 func propertiesIn(sets []byte, keySets [][]string, most int) (n int) {
 	r := &Reader{Rest: sets}
 	for len(r.Rest) > 0 && n < most {
