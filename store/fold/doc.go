@@ -11,9 +11,10 @@
 //
 //	sum.go, percentiles.go, uniques.go   one figure of many numbers or users, in bounded memory
 //	cell.go, groups.go                   all that a metric needs of some events; cells by group
-//	step.go, block.go                    cells of one step, packed in memory; as kept on disk
-//	rollup.go, mend.go                   what rollups there are, and how a damaged block is rebuilt
-//	fold.go, restore.go, widget.go       the fold of a view, and the part of it that a widget reads
+//	block.go, step.go                    the cells of one step, as kept on disk; packed in memory
+//	rollup.go, builder.go                what rollups there are; how a damaged block is made anew
+//	fold.go, widget.go, total.go         the fold of a view; the part of it that a widget reads
+//	restore.go, gap.go                   what a fold begins with, and what is missing in it
 //	memory.go                            what a fold takes, and how it stays below its limit
 //
 // # The law

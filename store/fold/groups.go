@@ -28,84 +28,20 @@ func (gs groups) merge(o groups) {
 	}
 }
 
-// mergeSteps returns the cells of a window's steps, which stay as they are.
-func (w *widgetFold) mergeSteps(window store.Window) groups {
-	var steps []*step
-	for start := window.From; start < window.To; start += window.Step {
-		if s := w.steps[start]; s != nil {
-			steps = append(steps, s)
-		}
+// slotBytes is what a cell takes in a map by group, see Fold.Size.
+const slotBytes = 48
+
+// size is how many bytes the cells take. Their names are counted where the groups are.
+func (gs groups) size() int {
+	n := 0
+	for _, c := range gs {
+		n += slotBytes + c.size()
 	}
-	if w.grouped() && w.widget.Metric.Measure.Percentile() == 0 {
-		return w.mergeInTurn(steps)
-	}
-	return w.mergeByGroup(steps)
+	return n
 }
 
-// mergeInTurn merges step by step, so that one packed cell is unpacked at a time.
-func (w *widgetFold) mergeInTurn(steps []*step) groups {
-	all := make(groups, len(w.groups))
-	for _, s := range steps {
-		for name, packed := range s.packed.all() {
-			c := all[string(name)]
-			if c == nil {
-				c = all.cell(w.nameOf(name))
-				c.unpack(packed)
-				continue
-			}
-			var other cell
-			other.unpack(packed)
-			c.merge(&other)
-		}
-		all.merge(s.open)
-		w.worked(len(s.packed.entries) + len(s.open))
-	}
-	return all
-}
-
-// mergeByGroup merges group by group, which is faster where cells hold percentiles: see
-// mergeDistributions.
-func (w *widgetFold) mergeByGroup(steps []*step) groups {
-	type place struct {
-		step  *step
-		entry int
-	}
-	places, open := map[string][]place{}, map[string][]*cell{}
-	for _, s := range steps {
-		for i := range s.packed.entries {
-			bytes, _ := s.packed.at(i)
-			name := w.nameOf(bytes)
-			places[name] = append(places[name], place{s, i})
-		}
-		for name, c := range s.open {
-			open[name] = append(open[name], c)
-		}
-	}
-	all := make(groups, max(len(places), len(open)))
-	var counts []int64
-	for name, at := range places {
-		cells := open[name]
-		for _, p := range at {
-			cells = append(cells, p.step.packed.cell(p.entry))
-		}
-		all[name] = mergeCells(cells, &counts)
-		delete(open, name)
-		w.worked(len(cells))
-	}
-	for name, cells := range open {
-		all[name] = mergeCells(cells, &counts)
-	}
-	return all
-}
-
-// nameOf returns the name of a group in the memory that all its cells share.
-func (w *widgetFold) nameOf(name []byte) string {
-	if g := w.groups[string(name)]; g != nil {
-		return g.name
-	}
-	return string(name)
-}
-
+// limit keeps n groups apart, those with the most events, and merges the others into
+// OtherGroup.
 func (gs groups) limit(n int) {
 	if len(gs) <= n {
 		return

@@ -13,7 +13,6 @@ import (
 // the map that holds it takes. The figures are of Go 1.26 on 64 bits, where a map of n
 // entries has room for n to 2.3 n.
 const (
-	slotBytes  = 48                               // of a cell in a map by group
 	groupBytes = int(unsafe.Sizeof(group{})) + 48 // of a group in a map by name
 	stepBytes  = int(unsafe.Sizeof(step{})) + 120 // of a step with an empty map of open cells
 )
@@ -195,15 +194,6 @@ func (w *widgetFold) measure() {
 	for _, total := range w.totals {
 		w.size += total.size()
 	}
-}
-
-// size is how many bytes the cells take. Their names are counted where the groups are.
-func (gs groups) size() int {
-	n := 0
-	for _, c := range gs {
-		n += slotBytes + c.size()
-	}
-	return n
 }
 
 // shareShown gives each widget the number of groups that it may show: what it asks for, or

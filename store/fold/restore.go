@@ -33,6 +33,18 @@ func (f *Fold) Spans() (spans []Span) {
 	return spans
 }
 
+// RollupsRead returns the rollups that the fold's widgets read, by key, also those of a
+// window whose steps are too short for them.
+func (f *Fold) RollupsRead() map[RollupKey]Rollup {
+	all := map[RollupKey]Rollup{}
+	for _, w := range f.widgets {
+		if w.widget.Folds() {
+			all[w.rollup.Key()] = w.rollup
+		}
+	}
+	return all
+}
+
 // spansOf returns the spans of a rollup that the widgets need: all in the tier of the
 // window's steps when one of them shows steps, else as few as there can be.
 func (f *Fold) spansOf(key RollupKey, tier int64) []Span {

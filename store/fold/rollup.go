@@ -160,6 +160,18 @@ func (r Rollup) split(name string) (values []store.Value, group string, ok bool)
 	return values, string(b), true
 }
 
+// VerifyBlock reads a block of the rollup to its end. The error is store.ErrDamaged
+// when no fold could read it.
+func (r Rollup) VerifyBlock(block []byte) error {
+	cells, err := readBlock(block)
+	for name := range cells {
+		if _, _, ok := r.split(name); !ok {
+			return errBlock
+		}
+	}
+	return err
+}
+
 // RollupStep is the cells of one step of a tier, and what to do with them.
 type RollupStep struct {
 	Tier  int64 // seconds

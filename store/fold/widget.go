@@ -2,7 +2,6 @@ package fold
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"pulseboard/store"
@@ -298,26 +297,6 @@ func (w *widgetFold) points(window store.Window, group string) []store.Point {
 		}
 	}
 	return points
-}
-
-// total merges the window's steps, group by group. Past MaxGroups groups those
-// with the fewest events are merged into OtherGroup.
-func (w *widgetFold) total(window store.Window) groups {
-	total := w.totals[window]
-	if total == nil {
-		total = w.mergeSteps(window)
-		if w.totals == nil {
-			w.totals = map[store.Window]groups{}
-		}
-		w.totals[window] = total
-		w.size += total.size()
-	}
-	if len(total) <= store.MaxGroups {
-		return total
-	}
-	limited := maps.Clone(total)
-	limited.limit(store.MaxGroups)
-	return limited
 }
 
 // ranking returns the groups with the largest numbers; those without a number are last. Where
