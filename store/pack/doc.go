@@ -3,12 +3,12 @@
 // packs and the blocks of rollups (store/fold) are written in, and [Seal] puts a checksum
 // behind either, so that damage is an error and never a wrong figure.
 //
-// Bytes that were written once are read forever: a new form gets a new number in the first
-// byte, and the old ones stay readable. Whatever the bytes hold, reading them ends with events
-// or an error, which is store.ErrDamaged.
+// The first byte of a pack names its form, so a new form can come without making the old ones
+// unreadable. Whatever the bytes hold, reading them ends with events or an error, which is
+// store.ErrDamaged.
 //
 // # Concurrency
 //
-// Functions are safe for concurrent use and keep nothing that they are given. A Reader belongs
+// Functions are safe for concurrent use and do not change what they are given. A Reader belongs
 // to one goroutine at a time.
 package pack
