@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // reader opens a view to look at it once.
@@ -261,7 +262,7 @@ func waitFor(ctx context.Context, let chan struct{}, err error) error {
 	}
 }
 
-func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error) {
 	s.mu.Lock()
 	s.folding++
 	s.most = max(s.most, s.folding)
@@ -274,7 +275,7 @@ func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, fold *
 	if err := waitFor(ctx, s.fold, ctx.Err()); err != nil || ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	return s.Source.FoldView(ctx, tenant, fold, to)
+	return s.Source.FoldView(ctx, tenant, f, to)
 }
 
 func (s *slowSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, owner store.ViewOwner, state store.ViewState) error {

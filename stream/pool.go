@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // refreshTimeout bounds one refresh. It is generous: the first one of a long
@@ -42,7 +43,7 @@ type Pool struct {
 	behind    bool // what was read is not published yet, because something failed in between
 	dashboard store.Dashboard
 	revision  store.Revision
-	fold      *store.Fold
+	fold      *fold.Fold
 	folded    store.EventSeq // events up to here are in fold
 	loose     int64          // the epoch of ids given while nobody watched; 0: none yet
 
@@ -239,7 +240,7 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	if p.fold != nil && head <= p.folded {
 		return nil
 	}
-	fold, scan := p.fold, store.Scan{After: p.folded}
+	f, scan := p.fold, store.Scan{After: p.folded}
 	if !p.view.Range.Moves() {
 		scan.To = time.Unix(window.To, 0)
 	}
@@ -248,32 +249,32 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	p.fold = nil
 	var folded store.EventSeq
 	var err error
-	if fold == nil {
+	if f == nil {
 		leave, err := p.hub.enterBuild(ctx, p.view.Tenant, by)
 		if err != nil {
 			return err
 		}
 		defer leave()
-		fold = store.NewFold(p.dashboard, p.view, window)
-		fold.Limit(p.hub.viewLimit(), p.meter)
+		f = fold.New(p.dashboard, p.view, window)
+		f.Limit(p.hub.viewLimit(), p.meter)
 		if by != "" {
-			fold.Pause(p.hub.giveWay())
-			defer fold.Pause(nil)
+			f.Pause(p.hub.giveWay())
+			defer f.Pause(nil)
 		}
-		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
+		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, f, scan.To)
 		if err != nil {
 			return p.foldError(err)
 		}
 	} else {
-		scan.From = time.Unix(fold.From(), 0)
+		scan.From = time.Unix(f.From(), 0)
 		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
-			return fold.Add(e)
+			return f.Add(e)
 		})
 		if err != nil {
 			return p.foldError(err)
 		}
 	}
-	p.fold, p.folded = fold, max(folded, p.folded)
+	p.fold, p.folded = f, max(folded, p.folded)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
 // MaxSize is the size a file may have, in bytes.
@@ -86,7 +87,7 @@ func readDashboard(n *node) (store.Dashboard, error) {
 		return d, r.err
 	}
 	var fault *store.FieldError
-	if err := d.Validate(); errors.As(err, &fault) {
+	if err := d.Validate(formula.Names); errors.As(err, &fault) {
 		return d, n.find(fault.Path).errorf("%s: %s", fault.Path, fault.Message)
 	} else if err != nil {
 		return d, n.errorf("%v", err)
