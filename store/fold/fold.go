@@ -62,6 +62,12 @@ func New(d store.Dashboard, v store.View, window store.Window) *Fold {
 		}
 	}
 	f.from = f.fromAt(window)
+	for _, w := range f.widgets {
+		if !f.open && !w.needsSteps() {
+			w.flat, w.flatStep = true, window.From
+			w.longSteps[window.From] = window.To - window.From
+		}
+	}
 	f.shareShown()
 	return f
 }

@@ -1,12 +1,5 @@
 package fold
 
-import (
-	"cmp"
-	"slices"
-
-	"pulseboard/store"
-)
-
 // groups are the cells of one step by name of group; without a grouping there
 // is one, named "".
 type groups map[string]*cell
@@ -42,24 +35,3 @@ func (gs groups) size() int {
 
 // limit keeps n groups apart, those with the most events, and merges the others into
 // OtherGroup.
-func (gs groups) limit(n int) {
-	if len(gs) <= n {
-		return
-	}
-	names := make([]string, 0, len(gs))
-	for name := range gs {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(gs[b].count, gs[a].count), cmp.Compare(a, b))
-	})
-	other := &cell{}
-	for _, name := range names[n:] {
-		other.merge(gs[name])
-		delete(gs, name)
-	}
-	if same := gs[store.OtherGroup]; same != nil { // a property may say "(other)" itself
-		other.merge(same)
-	}
-	gs[store.OtherGroup] = other
-}

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"unsafe"
@@ -38,8 +39,12 @@ const (
 )
 
 // Meter is told how many bytes a fold takes now and may refuse them. Its error ends what
-// the fold was doing; the fold is of no use then.
+// the fold was doing; the fold is of no use then. ErrCrowded makes the fold take less instead.
 type Meter func(bytes int) error
+
+// ErrCrowded is what a meter returns when a fold has to go on though there is no room: the
+// fold then merges groups until it takes a quarter less, as far as it has groups to merge.
+var ErrCrowded = errors.New("there is no room for all groups of the fold")
 
 // Limit bounds what a fold takes. Past most bytes the widgets with the most groups keep
 // fewer of them apart, which their readings say: see [store.WidgetReading]. meter is asked
@@ -47,6 +52,9 @@ type Meter func(bytes int) error
 func (f *Fold) Limit(most int, meter Meter) {
 	f.most, f.meter = most, meter
 	f.packAt = min(packAt, most/8)
+	for _, w := range f.widgets {
+		w.most = most
+	}
 }
 
 // Pause makes the fold call pause every now and then, after some ms of work at most, so that a
@@ -96,19 +104,26 @@ func (f *Fold) gauge() error {
 		f.pack(false)
 	}
 	if f.most > 0 && f.Size() > f.most {
-		f.shrink()
+		f.shrink(f.most / 4 * 3) // so that it is not at its limit again with the next event
 	}
 	if f.meter == nil {
 		return nil
 	}
-	return f.meter(f.Size())
+	err := f.meter(f.Size())
+	if errors.Is(err, ErrCrowded) {
+		f.shrink(f.Size() / 4 * 3)
+		if err = f.meter(f.Size()); errors.Is(err, ErrCrowded) {
+			return nil
+		}
+	}
+	return err
 }
 
-// shrink merges rare groups until the fold takes three quarters of its limit, so that it is
-// not at its limit again with the next event. What has no groups is left as it is.
-func (f *Fold) shrink() {
+// shrink merges rare groups until the fold takes so many bytes. What has no groups is left as
+// it is.
+func (f *Fold) shrink(bytes int) {
 	f.pack(false)
-	for f.Size() > f.most/4*3 {
+	for f.Size() > bytes {
 		largest := slices.MaxFunc(f.widgets, func(a, b *widgetFold) int { return cmp.Compare(a.shrinkable(), b.shrinkable()) })
 		if largest.shrinkable() == 0 {
 			return
@@ -174,9 +189,16 @@ func (w *widgetFold) keepLargest(n int) {
 			}
 		}
 	}
-	w.totals, w.merged, w.stale = nil, true, true
+	for start := range w.steps {
+		w.mergedUpto = max(w.mergedUpto, start+1)
+	}
+	w.totals, w.stale = nil, true
 	w.measure()
 }
+
+// merged reports whether groups that would be kept apart were merged into OtherGroup, to save
+// memory, in a step that the widget still has.
+func (w *widgetFold) merged() bool { return w.mergedUpto != 0 }
 
 // measure counts anew what the widget takes.
 func (w *widgetFold) measure() {

@@ -174,6 +174,9 @@ func (w *widgetFold) restore(filters []variableFilter, at int64, cells groups, o
 			continue
 		}
 		w.stale = true
+		if w.flat {
+			at = w.flatStep
+		}
 		s := w.step(at)
 		if s.open == nil {
 			s.open = groups{}
@@ -214,6 +217,9 @@ func (w *widgetFold) narrow(block packedGroups, filters []variableFilter) (packe
 
 // restorePacked adds groups to a step.
 func (w *widgetFold) restorePacked(at int64, block packedGroups) {
+	if w.flat {
+		at = w.flatStep
+	}
 	if len(block.entries) == 0 {
 		return
 	}
@@ -221,7 +227,7 @@ func (w *widgetFold) restorePacked(at int64, block packedGroups) {
 	for name, packed := range block.all() {
 		w.note(name, packedCount(packed))
 	}
-	if w.merged { // the groups that were dropped stay dropped, or come back as a whole
+	if w.merged() { // the groups that were dropped stay dropped, or come back as a whole
 		block = block.keep(func(name []byte) bool { return w.groups[string(name)] != nil })
 	}
 	s := w.step(at)

@@ -47,6 +47,20 @@ func (s *step) pack() {
 	}
 }
 
+// mergeInto merges the cells of all groups but some into c.
+func (s *step) mergeInto(c *cell, but map[string]bool) {
+	for name, packed := range s.packed.all() {
+		if !but[string(name)] {
+			c.mergePacked(packed)
+		}
+	}
+	for name, open := range s.open {
+		if !but[name] {
+			c.merge(open)
+		}
+	}
+}
+
 // packedGroups is cells by group as bytes: for each group its name behind its length, and
 // its cell as in a block. The groups are sorted by name. It never changes, so any number of
 // steps may share it.

@@ -1,13 +1,39 @@
 package fold
 
-import (
-	"maps"
+import "pulseboard/store"
 
-	"pulseboard/store"
-)
+// groupNumber is the number of a group, and how many events it has.
+type groupNumber struct {
+	store.GroupNumber
+	events int64
+}
 
-// total merges the window's steps, group by group. Past MaxGroups groups those
-// with the fewest events are merged into OtherGroup.
+// numbers returns the numbers of all groups. Where cells of users or percentiles take much, it
+// does so group by group and keeps none.
+func (w *widgetFold) numbers(window store.Window) []groupNumber {
+	all := make([]groupNumber, 0, len(w.groups))
+	note := func(name string, c *cell) {
+		all = append(all, groupNumber{store.GroupNumber{Group: name, Number: w.read(c, window.To-window.From)}, c.count})
+	}
+	if w.totals[window] == nil && w.heavy() {
+		w.eachByGroup(w.stepsOf(window), note)
+		return all
+	}
+	for name, c := range w.total(window) {
+		note(name, c)
+	}
+	return all
+}
+
+// heavyShare is the part of the fold's limit from which a widget keeps no totals of cells that
+// grow.
+const heavyShare = 8
+
+func (w *widgetFold) heavy() bool {
+	return w.grouped() && growsCells(w.widget.Metric.Measure) && w.most > 0 && w.size > w.most/heavyShare
+}
+
+// total merges the window's steps, group by group.
 func (w *widgetFold) total(window store.Window) groups {
 	total := w.totals[window]
 	if total == nil {
@@ -18,26 +44,27 @@ func (w *widgetFold) total(window store.Window) groups {
 		w.totals[window] = total
 		w.size += total.size()
 	}
-	if len(total) <= store.MaxGroups {
-		return total
-	}
-	limited := maps.Clone(total)
-	limited.limit(store.MaxGroups)
-	return limited
+	return total
 }
 
-// mergeSteps returns the cells of a window's steps, which stay as they are.
-func (w *widgetFold) mergeSteps(window store.Window) groups {
-	var steps []*step
+// stepsOf returns the steps that the widget has of a window.
+func (w *widgetFold) stepsOf(window store.Window) (steps []*step) {
 	for start := window.From; start < window.To; start += window.Step {
 		if s := w.steps[start]; s != nil {
 			steps = append(steps, s)
 		}
 	}
+	return steps
+}
+
+// mergeSteps returns the cells of a window's steps, which stay as they are.
+func (w *widgetFold) mergeSteps(window store.Window) groups {
 	if w.grouped() && w.widget.Metric.Measure.Percentile() == 0 {
-		return w.mergeInTurn(steps)
+		return w.mergeInTurn(w.stepsOf(window))
 	}
-	return w.mergeByGroup(steps)
+	all := make(groups, len(w.groups))
+	w.eachByGroup(w.stepsOf(window), func(name string, c *cell) { all[name] = c })
+	return all
 }
 
 // mergeInTurn merges step by step, so that one packed cell is unpacked at a time.
@@ -61,9 +88,9 @@ func (w *widgetFold) mergeInTurn(steps []*step) groups {
 	return all
 }
 
-// mergeByGroup merges group by group, which is faster where cells hold percentiles: see
+// eachByGroup merges group by group, which is faster where cells hold percentiles: see
 // mergeDistributions.
-func (w *widgetFold) mergeByGroup(steps []*step) groups {
+func (w *widgetFold) eachByGroup(steps []*step, fn func(name string, c *cell)) {
 	type place struct {
 		step  *step
 		entry int
@@ -79,21 +106,19 @@ func (w *widgetFold) mergeByGroup(steps []*step) groups {
 			open[name] = append(open[name], c)
 		}
 	}
-	all := make(groups, max(len(places), len(open)))
 	var counts []int64
 	for name, at := range places {
 		cells := open[name]
 		for _, p := range at {
 			cells = append(cells, p.step.packed.cell(p.entry))
 		}
-		all[name] = mergeCells(cells, &counts)
+		fn(name, mergeCells(cells, &counts))
 		delete(open, name)
 		w.worked(len(cells))
 	}
 	for name, cells := range open {
-		all[name] = mergeCells(cells, &counts)
+		fn(name, mergeCells(cells, &counts))
 	}
-	return all
 }
 
 // nameOf returns the name of a group in the memory that all its cells share.

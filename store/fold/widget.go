@@ -10,19 +10,22 @@ import (
 
 // widgetFold is the part of a Fold that one widget reads.
 type widgetFold struct {
-	widget   store.Widget
-	rollup   Rollup
-	upto     store.EventSeq // events up to here are in steps
-	compared bool           // the period before is needed too
-	gaps     []Gap          // events of these times are missing
-	direct   bool           // all events are added, because the rollup has too many groups
-	steps    map[int64]*step
-	groups   map[string]*group       // of all steps; nil without a grouping
-	totals   map[store.Window]groups // of the windows that were read, as long as they stay
-	merged   bool                    // groups that would be kept apart were merged into OtherGroup to save memory
-	shown    int                     // how many groups may be shown
-	stale    bool                    // last is not what the cells say
-	last     store.WidgetReading
+	widget     store.Widget
+	rollup     Rollup
+	upto       store.EventSeq // events up to here are in steps
+	compared   bool           // the period before is needed too
+	gaps       []Gap          // events of these times are missing
+	direct     bool           // all events are added, because the rollup has too many groups
+	steps      map[int64]*step
+	groups     map[string]*group       // of all steps; nil without a grouping
+	totals     map[store.Window]groups // of the windows that were read, as long as they stay
+	mergedUpto int64                   // groups of steps that begin before were merged, see merged; 0: none
+	flat       bool                    // flatStep holds all: the widget shows no steps, and its window stays
+	flatStep   int64
+	most       int  // bytes that the fold may take; 0: no limit
+	shown      int  // how many groups may be shown
+	stale      bool // last is not what the cells say
+	last       store.WidgetReading
 
 	worked func(cells int) // see Fold.worked
 	size   int             // bytes that the widget takes, about
@@ -85,6 +88,9 @@ func (w *widgetFold) add(e *store.Event, start int64) (grown int) {
 	m := &w.widget.Metric
 	if e.Seq <= w.upto && w.upto > 0 || !w.widget.Folds() || !m.Counts(e) {
 		return 0
+	}
+	if w.flat {
+		start = w.flatStep
 	}
 	before := w.size
 	name := w.note([]byte(m.GroupOf(e)), 1)
@@ -203,6 +209,9 @@ func (w *widgetFold) dropBefore(from int64) {
 			delete(w.longSteps, step)
 		}
 	}
+	if from >= w.mergedUpto {
+		w.mergedUpto = 0
+	}
 	w.totals = nil
 	w.stale = true
 	w.measure()
@@ -240,7 +249,7 @@ func (w *widgetFold) reading(window store.Window) store.WidgetReading {
 	if w.lacks(window) {
 		w.last = w.last.AsPartial()
 	}
-	if w.merged || w.cutsGroups() {
+	if w.merged() || w.cutsGroups() {
 		w.last = w.last.AsMerged()
 	}
 	w.stale = false
@@ -299,15 +308,18 @@ func (w *widgetFold) points(window store.Window, group string) []store.Point {
 	return points
 }
 
-// ranking returns the groups with the largest numbers; those without a number are last. Where
-// fewer may be shown than the widget asks for, the rest is summed as OtherGroup.
+// ranking returns the groups with the largest numbers; those without a number are last. Past
+// MaxGroups groups those with the fewest events are summed as OtherGroup; where fewer may be
+// shown than the widget asks for, the rest is too, and stands last.
 func (w *widgetFold) ranking(window store.Window) store.Ranking {
-	total := w.total(window)
-	ranking := make(store.Ranking, 0, len(total))
-	for group, c := range total {
-		ranking = append(ranking, store.GroupNumber{Group: group, Number: w.read(c, window.To-window.From)})
+	all := w.numbers(window)
+	if len(all) > store.MaxGroups {
+		slices.SortFunc(all, func(a, b groupNumber) int {
+			return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.Group, b.Group))
+		})
+		all = w.withOther(window, all[:store.MaxGroups])
 	}
-	slices.SortFunc(ranking, func(a, b store.GroupNumber) int {
+	slices.SortFunc(all, func(a, b groupNumber) int {
 		if a.Valid != b.Valid {
 			if a.Valid {
 				return -1
@@ -316,19 +328,30 @@ func (w *widgetFold) ranking(window store.Window) store.Ranking {
 		}
 		return cmp.Or(cmp.Compare(b.Value, a.Value), cmp.Compare(a.Group, b.Group))
 	})
-	if len(ranking) <= w.shown || w.shown >= w.widget.Groups() {
-		return slices.Clone(ranking[:min(len(ranking), w.widget.Groups())])
+	if len(all) > w.shown && w.shown < w.widget.Groups() {
+		all = slices.DeleteFunc(all, func(g groupNumber) bool { return g.Group == store.OtherGroup })
+		all = w.withOther(window, all[:min(w.shown-1, len(all))])
 	}
+	ranking := make(store.Ranking, 0, w.widget.Groups())
+	for _, g := range all[:min(len(all), w.widget.Groups())] {
+		ranking = append(ranking, g.GroupNumber)
+	}
+	return ranking
+}
+
+// withOther appends what all groups but these have together.
+func (w *widgetFold) withOther(window store.Window, apart []groupNumber) []groupNumber {
+	names := make(map[string]bool, len(apart))
+	for _, g := range apart {
+		names[g.Group] = true
+	}
+	delete(names, store.OtherGroup)
+	apart = slices.DeleteFunc(apart, func(g groupNumber) bool { return g.Group == store.OtherGroup })
 	other := &cell{}
-	shown := make(store.Ranking, 0, w.shown)
-	for _, g := range ranking {
-		if len(shown) < w.shown-1 && g.Group != store.OtherGroup {
-			shown = append(shown, g)
-		} else {
-			other.merge(total[g.Group])
-		}
+	for _, s := range w.stepsOf(window) {
+		s.mergeInto(other, names)
 	}
-	return append(shown, store.GroupNumber{Group: store.OtherGroup, Number: w.read(other, window.To-window.From)})
+	return append(apart, groupNumber{store.GroupNumber{Group: store.OtherGroup, Number: w.read(other, window.To-window.From)}, other.count})
 }
 
 // cutsGroups reports whether fewer groups are shown than the widget asks for and there are.
@@ -349,8 +372,8 @@ func (w *widgetFold) groupedSeries(window store.Window) store.GroupedSeries {
 	return series
 }
 
-// otherPoints returns the steps of what OtherGroup stands for: the groups that total merged
-// into it and, where fewer groups may be shown than there are, those that are not shown.
+// otherPoints returns the steps of what OtherGroup stands for in a ranking: the groups that
+// are not kept apart.
 func (w *widgetFold) otherPoints(window store.Window, ranking store.Ranking) []store.Point {
 	apart := map[string]bool{}
 	if w.cutsGroups() {
@@ -358,8 +381,12 @@ func (w *widgetFold) otherPoints(window store.Window, ranking store.Ranking) []s
 			apart[g.Group] = true
 		}
 	} else {
-		for group := range w.total(window) {
-			apart[group] = true
+		all := w.numbers(window)
+		slices.SortFunc(all, func(a, b groupNumber) int {
+			return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.Group, b.Group))
+		})
+		for _, g := range all[:min(len(all), store.MaxGroups)] {
+			apart[g.Group] = true
 		}
 	}
 	delete(apart, store.OtherGroup)
@@ -367,16 +394,7 @@ func (w *widgetFold) otherPoints(window store.Window, ranking store.Ranking) []s
 	for start := window.From; start < window.To; start += window.Step {
 		other := &cell{}
 		if s := w.steps[start]; s != nil {
-			for name, packed := range s.packed.all() {
-				if !apart[string(name)] {
-					other.mergePacked(packed)
-				}
-			}
-			for name, c := range s.open {
-				if !apart[name] {
-					other.merge(c)
-				}
-			}
+			s.mergeInto(other, apart)
 		}
 		points = append(points, store.Point{At: start, Number: w.read(other, window.Step)})
 	}
