@@ -70,18 +70,7 @@ func located(name string, err error) error {
 // readDashboard makes a dashboard of a document, checked by the rules of store.
 func readDashboard(n *node) (store.Dashboard, error) {
 	r := reader{}
-	d := store.Dashboard{}
-	r.fields(n, "a dashboard", "id", "title", "range", "variables", "widgets")
-	d.ID = store.DashboardID(r.text(n, "id"))
-	d.Title = r.text(n, "title")
-	d.Range = r.text(n, "range")
-	for _, v := range r.list(n, "variables") {
-		r.fields(v, "a variable", "name", "property")
-		d.Variables = append(d.Variables, store.Variable{Name: r.text(v, "name"), Property: r.text(v, "property")})
-	}
-	for _, w := range r.list(n, "widgets") {
-		d.Widgets = append(d.Widgets, r.widget(w))
-	}
+	d := dashboardRecord.read(&r, n)
 	if r.err != nil {
 		return d, r.err
 	}
@@ -92,48 +81,4 @@ func readDashboard(n *node) (store.Dashboard, error) {
 		return d, n.errorf("%v", err)
 	}
 	return d, nil
-}
-
-func (r *reader) widget(n *node) store.Widget {
-	r.fields(n, "a widget", "key", "title", "kind", "measure", "event", "where", "of", "property", "by",
-		"per", "formula", "limit", "unit", "compare", "better", "thresholds", "max", "width", "text")
-	w := store.Widget{
-		Key:   store.WidgetKey(r.text(n, "key")),
-		Title: r.text(n, "title"),
-		Kind:  store.Kind(r.word(n, "kind", words(store.Kinds))),
-		Metric: store.Metric{
-			Measure:  store.Measure(r.optionalWord(n, "measure", words(store.Measures))),
-			Event:    r.text(n, "event"),
-			Where:    r.conditions(n, "where"),
-			Of:       r.conditions(n, "of"),
-			Property: r.text(n, "property"),
-			By:       r.text(n, "by"),
-			Per:      store.Per(r.optionalWord(n, "per", words(store.Pers))),
-			Formula:  r.text(n, "formula"),
-		},
-		Limit:   r.whole(n, "limit", 1, store.MaxLimit),
-		Unit:    r.text(n, "unit"),
-		Compare: store.Comparison(r.optionalWord(n, "compare", []string{string(store.Previous)})),
-		Better:  store.Direction(r.optionalWord(n, "better", []string{string(store.Higher), string(store.Lower)})),
-		Max:     r.number(n, "max"),
-		Width:   r.whole(n, "width", 1, 12),
-		Text:    r.text(n, "text"),
-	}
-	for _, t := range r.list(n, "thresholds") {
-		r.fields(t, "a threshold", "above", "state")
-		if r.value(t, "above") == nil {
-			r.fail(t.errorf("above is missing: a threshold needs the number it stands at"))
-		}
-		state := store.State(r.word(t, "state", []string{string(store.Warning), string(store.Critical)}))
-		w.Thresholds = append(w.Thresholds, store.Threshold{Above: r.number(t, "above"), State: state})
-	}
-	return w
-}
-
-func words[T ~string](all []T) []string {
-	texts := make([]string, len(all))
-	for i, x := range all {
-		texts[i] = string(x)
-	}
-	return texts
 }

@@ -18,7 +18,7 @@ func (r *reader) fail(err *Error) {
 }
 
 // fields checks that n is a set of fields and has no others than these.
-func (r *reader) fields(n *node, what string, known ...string) {
+func (r *reader) fields(n *node, what string, known []string) {
 	if n.kind != mapNode {
 		r.fail(n.errorf("%s should stand here, with the fields %s; this is %s", what, strings.Join(known, ", "), kindNames[n.kind]))
 		return
@@ -54,8 +54,12 @@ func (r *reader) text(n *node, name string) string {
 	return v.text
 }
 
-// word gives a field's text, which must be one of some words.
-func (r *reader) word(n *node, name string, known []string) string {
+// optionalWord gives a field's text, which must be one of some words if the field
+// is there.
+func (r *reader) optionalWord(n *node, name string, known []string) string {
+	if n.child(name) == nil {
+		return ""
+	}
 	v := r.value(n, name)
 	if v == nil {
 		r.fail(n.errorf("%s is missing: use one of %s", name, strings.Join(known, ", ")))
@@ -66,15 +70,6 @@ func (r *reader) word(n *node, name string, known []string) string {
 		r.fail(v.errorf("unknown %s %s: %s", name, store.Quote(text), suggest(text, known)))
 	}
 	return text
-}
-
-// optionalWord gives a field's text, which must be one of some words if the field
-// is there.
-func (r *reader) optionalWord(n *node, name string, known []string) string {
-	if n.child(name) == nil {
-		return ""
-	}
-	return r.word(n, name, known)
 }
 
 func (r *reader) number(n *node, name string) float64 {
