@@ -29,7 +29,7 @@ var hints = []struct{ message, yaml, json string }{
 	{"could not find end character of", "close the text with the quote that it begins with", "close the text with the quote that it begins with"},
 	{"found unknown escape character", `write \\ for a backslash, or put the text in single quotes`, `write \\ for a backslash`},
 	{"found a tab character", "indent with spaces", ""},
-	{"found character '\\t'", "indent with spaces", ""},
+	{`found character '\t'`, "indent with spaces", ""},
 	{"tab character cannot", "indent with spaces", ""},
 }
 
@@ -63,7 +63,7 @@ func isJSON(document token.Tokens) bool {
 // firstLine gives the part of a library's message that an error repeats.
 func firstLine(s string) string {
 	first, _, _ := strings.Cut(s, "\n")
-	return store.Cut(first, 200)
+	return store.Cut(strings.ReplaceAll(first, "\t", `\t`), 200)
 }
 
 // exponential matches the numbers of JSON and YAML 1.2 that the library takes for texts,
