@@ -96,12 +96,12 @@ func mentions(text, word string) bool {
 }
 
 func TestTheFieldsMentionAllThatTheCodeKnows(t *testing.T) {
-	words := map[string]string{} // by field
+	byField := map[string]string{} // by field
 	for _, f := range Fields() {
 		if len(f.Words) < 10 || strings.ContainsAny(f.Words, "`\n") || strings.HasSuffix(f.Words, ".") {
 			t.Errorf("%s of a %s: %q", f.Name, f.Record, f.Words)
 		}
-		words[f.Name] += f.Words + "\n"
+		byField[f.Name] += f.Words + "\n"
 	}
 	files := parsed(t, "..")
 	known := map[string][]string{
@@ -114,12 +114,15 @@ func TestTheFieldsMentionAllThatTheCodeKnows(t *testing.T) {
 		"state":   slices.DeleteFunc(constants(files, "State"), func(s string) bool { return s == string(store.Normal) }),
 		"unit":    units(parsed(t, "../../views")),
 	}
+	if !slices.Equal(slices.Sorted(slices.Values(known["where"])), slices.Sorted(slices.Values(words(operators)))) {
+		t.Errorf("the operators are %v, not %v", known["where"], operators)
+	}
 	for name, all := range known {
 		if len(all) == 0 {
 			t.Errorf("no values of %s were found in the code", name)
 		}
 		for _, value := range all {
-			if !mentions(words[name], value) {
+			if !mentions(byField[name], value) {
 				t.Errorf("the words of %s don't mention %q", name, value)
 			}
 		}

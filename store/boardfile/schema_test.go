@@ -7,8 +7,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,8 +37,16 @@ var validator = sync.OnceValue(func() *jsonschema.Schema {
 	return compiler.MustCompile("https://pulse.example/schema/dashboard.json")
 })
 
+// failer is a test, or a case of one that rapid draws.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // checkJSON gives what the schema says of a dashboard in JSON.
-func checkJSON(t testing.TB, text []byte) error {
+func checkJSON(t failer, text []byte) error {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -46,7 +56,7 @@ func checkJSON(t testing.TB, text []byte) error {
 }
 
 // checkYAML gives what the schema says of the first dashboard in a file.
-func checkYAML(t testing.TB, text []byte) error {
+func checkYAML(t failer, text []byte) error {
 	t.Helper()
 	var document any
 	if err := yaml.Unmarshal(text, &document); err != nil {
@@ -135,6 +145,8 @@ func TestTheSchemaTakesWhatIsWritten(t *testing.T) {
 
 // values are what a field of a widget may hold in the next test, right and wrong.
 var values = map[string][]any{
+	"key":  {"k", 7, "a-b", "a--b", "-a", "", nil, true, strings.Repeat("k", 100), strings.Repeat("k", 101), []any{}},
+	"kind": {nil, 1, "Stat"}, "measure": {nil, 1, []any{}},
 	"title": {"", "a", 500, true, nil, []any{}}, "event": {"", "a", 1, nil, map[string]any{}},
 	"where": {"a = 1", []any{}, []any{"a>=1", `"my key" in [x, y]`}, "a ~ 1", "", nil, 1, []any{1}, "admin x", "a contains b", "a containsb"},
 	"of":    {"a = 1", []any{}, []any{`""= x`}, nil, "a"}, "property": {"", "a", 7, nil}, "by": {"", "a", false, nil},
@@ -147,55 +159,86 @@ var values = map[string][]any{
 	"unknown": {1}, "Title": {"x"},
 }
 
-// Where Parse and the schema part, a field means nothing to a kind.
+// compare reports where the schema and Parse part over a widget. Where a field means nothing
+// to the kind, the schema is to refuse what Parse takes. taken is whether both take it.
+func compare(t failer, w map[string]any) (taken bool) {
+	t.Helper()
+	base := map[string]any{"key": "base", "kind": "stat", "measure": "count"}
+	text, err := json.Marshal(map[string]any{"id": "a", "widgets": []any{w, base}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, parsed := Parse("f", text)
+	checked := checkJSON(t, text)
+	if want := parsed == nil && !hasIdleField(w); want != (checked == nil) {
+		t.Errorf("%s\nParse: %v\nthe schema: %v", text, parsed, checked)
+	}
+	return parsed == nil && checked == nil
+}
+
+// wholeWidget gives a widget of a kind and a measure with the fields that it needs.
+func wholeWidget(kind store.Kind, measure string) map[string]any {
+	w := map[string]any{"key": "k", "kind": string(kind)}
+	if measure != "" {
+		w["measure"] = measure
+	}
+	switch m := store.Measure(measure); {
+	case m.OfProperty():
+		w["property"] = "a"
+	case m == store.Ratio:
+		w["of"] = "a = 1"
+	case m == store.Formula:
+		w["formula"] = "base / 2"
+	}
+	if kind == store.Bars || kind == store.Table {
+		w["by"] = "a"
+	}
+	return w
+}
+
 func TestTheSchemaRefusesWhatParseRefuses(t *testing.T) {
-	texts := func(all []string, more ...any) *rapid.Generator[any] {
-		for _, s := range all {
-			more = append(more, s)
-		}
-		return rapid.SampledFrom(more)
-	}
-	taken := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		kind := texts(words(store.Kinds), "pie", nil, 1).Draw(rt, "kind")
-		w := map[string]any{"key": rapid.SampledFrom([]any{"k", "k", "k", 7, "a-b", "a--b", "-a", "", nil, true, strings.Repeat("k", 101)}).Draw(rt, "key"), "kind": kind}
-		if rapid.IntRange(0, 9).Draw(rt, "measured") > 0 == (kind != string(store.TextKind)) {
-			w["measure"] = texts(words(store.Measures), "mean").Draw(rt, "measure")
-		}
-		for range rapid.IntRange(0, 3).Draw(rt, "fields") {
-			name := rapid.SampledFrom(append(fieldNames(), "unknown", "Title")).Draw(rt, "field")
-			if all := values[name]; all != nil {
-				w[name] = rapid.SampledFrom(all).Draw(rt, name)
+	taken, all := 0, 0
+	for _, kind := range append([]store.Kind{"pie"}, store.Kinds...) {
+		for _, measure := range append([]string{"", "mean"}, words(store.Measures)...) {
+			for name, choices := range values {
+				for _, value := range choices {
+					w := wholeWidget(kind, measure)
+					w[name] = value
+					all++
+					if compare(t, w) {
+						taken++
+					}
+				}
 			}
+			for name := range wholeWidget(kind, measure) {
+				w := wholeWidget(kind, measure)
+				delete(w, name)
+				compare(t, w)
+			}
+			w := wholeWidget(kind, measure)
+			w["compare"], w["better"] = "previous", "lower"
+			compare(t, w)
 		}
-		text, err := json.Marshal(map[string]any{"id": "a", "widgets": []any{w, map[string]any{"key": "base", "kind": "stat", "measure": "count"}}})
-		if err != nil {
-			rt.Fatal(err)
+	}
+	if taken < 500 || taken > all-500 {
+		t.Errorf("of %d widgets %d were right", all, taken)
+	}
+}
+
+func TestTheSchemaRefusesWhatParseRefusesOfSeveralFields(t *testing.T) {
+	names := slices.Sorted(maps.Keys(values))
+	rapid.Check(t, func(rt *rapid.T) {
+		w := wholeWidget(rapid.SampledFrom(store.Kinds).Draw(rt, "kind"), rapid.SampledFrom(words(store.Measures)).Draw(rt, "measure"))
+		for range rapid.IntRange(1, 4).Draw(rt, "fields") {
+			name := rapid.SampledFrom(names).Draw(rt, "field")
+			w[name] = rapid.SampledFrom(values[name]).Draw(rt, name)
 		}
-		_, parsed := Parse("f", text)
-		checked := checkJSON(t, text)
-		if parsed == nil {
-			taken++
-		}
-		if idle := idleFields(w); parsed == nil && checked != nil && !idle || checked == nil && (parsed != nil || idle) {
-			rt.Fatalf("%s\nParse: %v\nthe schema: %v", text, parsed, checked)
-		}
+		compare(rt, w)
 	})
-	if taken == 0 {
-		t.Error("no dashboard was right")
-	}
 }
 
-func fieldNames() []string {
-	var names []string
-	for _, f := range widgetRecord.fields {
-		names = append(names, f.name)
-	}
-	return names
-}
-
-// idleFields reports whether a widget has a field, with a value, that means nothing to its kind.
-func idleFields(w map[string]any) bool {
+// hasIdleField reports whether a widget has a field, with a value, that means nothing to its kind.
+func hasIdleField(w map[string]any) bool {
 	for _, f := range widgetRecord.fields {
 		value := w[f.name]
 		list, isList := value.([]any)
@@ -212,6 +255,9 @@ func idleFields(w map[string]any) bool {
 
 func TestTheSchemaMarks(t *testing.T) {
 	widget := func(fields string) string { return `{"id":"a","widgets":[{"key":"k",` + fields + `}]}` }
+	widgets := func(n int) string {
+		return `{"id":"a","widgets":[` + strings.Repeat(`{"key":"k","kind":"text"},`, n-1) + `{"key":"k","kind":"text"}]}`
+	}
 	for what, c := range map[string]struct{ right, wrong string }{
 		"an unknown field":                {`{"id":"a","title":"x"}`, `{"id":"a","titel":"x"}`},
 		"an unknown field of a widget":    {widget(`"kind":"stat","measure":"count"`), widget(`"kind":"stat","mesure":"count"`)},
@@ -237,6 +283,7 @@ func TestTheSchemaMarks(t *testing.T) {
 		"a comparison of a line":          {widget(`"kind":"stat","measure":"count","compare":"previous"`), widget(`"kind":"line","measure":"count","compare":"previous"`)},
 		"a direction without comparison":  {widget(`"kind":"stat","measure":"count","compare":"previous","better":"lower"`), widget(`"kind":"stat","measure":"count","better":"lower"`)},
 		"the end of no scale":             {widget(`"kind":"gauge","measure":"count","max":9`), widget(`"kind":"line","measure":"count","max":9`)},
+		"more widgets than a page holds":  {widgets(store.MaxWidgets), widgets(store.MaxWidgets + 1)},
 		"bars of a formula":               {widget(`"kind":"line","measure":"formula","formula":"1 / k"`), widget(`"kind":"bars","by":"x","measure":"formula","formula":"1 / k"`)},
 	} {
 		if err := checkJSON(t, []byte(c.right)); err != nil {
