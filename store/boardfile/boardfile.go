@@ -1,7 +1,30 @@
-// Package boardfile reads and writes dashboards as files: YAML, or JSON, which
-// is YAML too. What it writes it reads back as the same dashboard.
+// Package boardfile reads and writes dashboards as files: YAML, or JSON, which is also
+// YAML. [Parse] reads back the same dashboard that [YAML] wrote.
 //
-// Its functions may be called by any number of goroutines.
+// A file holds one dashboard in each YAML document:
+//
+//	# yaml-language-server: $schema=https://pulse.example/schema/dashboard.json
+//	id: web
+//	title: Web traffic
+//	range: now-1h
+//	variables:
+//	  - {name: host, property: host}
+//	widgets:
+//	  - {key: requests, kind: stat, measure: count, event: request, compare: previous}
+//	  - key: error_rate
+//	    kind: gauge
+//	    measure: ratio
+//	    of: ["status >= 500"]
+//	    thresholds: [{above: 0.01, state: warning}, {above: 0.05, state: critical}]
+//	  - {key: top_pages, kind: bars, measure: count, by: path, where: ["status < 400"]}
+//
+// [Fields] explains each field, and [Schema] describes all of them to editors; a server
+// serves it at /schema/dashboard.json, and the comment in the first line above names it.
+//
+// Errors name the file, the line, the column, and what would be right. A file has at most
+// [MaxSize] bytes and 1,000 documents.
+//
+// The functions of this package are safe for concurrent use.
 package boardfile
 
 import (
@@ -11,10 +34,10 @@ import (
 	"pulseboard/store"
 )
 
-// MaxSize is the size a file may have, in bytes.
+// MaxSize is the largest size of a file, in bytes.
 const MaxSize = 1 << 20
 
-// Error is what is wrong at one place of a file, and what would be right.
+// Error says what is wrong at one place of a file, and what would be right.
 type Error struct {
 	File         string
 	Line, Column int // from 1
@@ -25,8 +48,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
-// Parse reads the dashboards of a file, one a YAML document. name is the file's,
-// for errors, which are of type *Error.
+// Parse reads the dashboards of a file, one in each YAML document. Its errors are of type
+// *Error and begin with name, the name of the file.
 func Parse(name string, data []byte) ([]store.Dashboard, error) {
 	documents, err := splitDocuments(data)
 	if err != nil {
@@ -67,7 +90,7 @@ func located(name string, err error) error {
 	return e
 }
 
-// readDashboard makes a dashboard of a document, checked by the rules of store.
+// readDashboard returns the dashboard in a document, checked by the rules of store.
 func readDashboard(n *node) (store.Dashboard, error) {
 	r := reader{}
 	d := dashboardRecord.read(&r, n)

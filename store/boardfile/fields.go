@@ -8,11 +8,11 @@ import (
 )
 
 // The fields of a file are listed here and nowhere else, in the order they are explained
-// and written in. The reader, the writer, [Fields] and [Schema] work from these lists;
-// which of a widget's fields belong together is up to the rules of store.
+// and written in. The reader, the writer, [Fields] and [Schema] work from these lists.
+// [store.Dashboard.Validate] decides which fields of a widget belong together.
 
 var dashboardRecord = record[store.Dashboard]{"dashboard", []field[store.Dashboard]{
-	at("id", name[store.DashboardID](idPattern), func(d *store.Dashboard) *store.DashboardID { return &d.ID },
+	at("id", identifier[store.DashboardID](idPattern), func(d *store.Dashboard) *store.DashboardID { return &d.ID },
 		"names the dashboard, also in addresses: 1 to 100 letters, digits and '-'; unique in the tenant").required(),
 	at("title", text[string](), func(d *store.Dashboard) *string { return &d.Title },
 		"stands above the dashboard; the id where there is none"),
@@ -25,7 +25,7 @@ var dashboardRecord = record[store.Dashboard]{"dashboard", []field[store.Dashboa
 }}
 
 var variableRecord = record[store.Variable]{"variable", []field[store.Variable]{
-	at("name", name[string](keyPattern), func(v *store.Variable) *string { return &v.Name },
+	at("name", identifier[string](keyPattern), func(v *store.Variable) *string { return &v.Name },
 		"the NAME in ?var-NAME=VALUE: letters, digits and '_', with single '-' between them").required(),
 	at("property", text[string](), func(v *store.Variable) *string { return &v.Property },
 		"the property of events that must have the value picked").required(),
@@ -39,7 +39,7 @@ var thresholdRecord = record[store.Threshold]{"threshold", []field[store.Thresho
 }}
 
 var widgetRecord = record[store.Widget]{"widget", []field[store.Widget]{
-	at("key", name[store.WidgetKey](keyPattern), func(w *store.Widget) *store.WidgetKey { return &w.Key },
+	at("key", identifier[store.WidgetKey](keyPattern), func(w *store.Widget) *store.WidgetKey { return &w.Key },
 		"names the widget in streams and formulas: 1 to 100 letters, digits and '_', with single '-' between them; unique in the dashboard").required(),
 	at("title", text[string](), func(w *store.Widget) *string { return &w.Title },
 		"stands above the widget; the key where there is none"),
@@ -79,7 +79,7 @@ var widgetRecord = record[store.Widget]{"widget", []field[store.Widget]{
 		"the end of the scale; chosen from the thresholds where there is none").onlyOn(store.Gauge),
 	at("width", whole(1, 12), func(w *store.Widget) *int { return &w.Width },
 		"columns, of the 12 of a page; chosen by the kind where there is none"),
-	at("text", body(), func(w *store.Widget) *string { return &w.Text },
+	at("text", markdown(), func(w *store.Widget) *string { return &w.Text },
 		"Markdown. Images of other hosts stand there as links; a text of more than 64 KiB, or with more than 1,000 of one mark, is shown as it is written"),
 }}
 
@@ -91,15 +91,16 @@ var (
 
 // Field is a field of a dashboard's file, as it is explained to people.
 type Field struct {
-	Record   string       // what has the field: dashboard, variable, widget or threshold
+	Record   string       // dashboard, variable, widget or threshold: the thing that has the field
 	Name     string       // as it stands in the file
-	Required bool         // whether each such record has it
-	Kinds    []store.Kind // of a widget's field: the kinds that take it; nil: all do
-	Values   []string     // the words it may hold; nil: others than words of a list
-	Words    string       // what it means, in plain text
+	Required bool         // whether every such thing must have it
+	Kinds    []store.Kind // for a field of a widget, the kinds that take it; nil means all
+	Values   []string     // the words that it may hold; nil where it holds something else
+	Words    string       // its meaning, in plain text without a full stop at the end
 }
 
-// Fields are the fields of a file, record by record, in the order they are written in.
+// Fields returns the fields of a file, those of dashboards first, then those of variables,
+// widgets and thresholds, each in the order they are written in.
 func Fields() []Field {
 	var all []Field
 	all = append(all, explained(&dashboardRecord)...)

@@ -156,3 +156,23 @@ func TestEachFieldSaysWhichKindsTakeIt(t *testing.T) {
 		t.Errorf("%+v", all["kind"])
 	}
 }
+
+func TestTheExampleOfThePackageIsRight(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "boardfile.go", nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example strings.Builder
+	for line := range strings.Lines(file.Doc.Text()) {
+		if code, found := strings.CutPrefix(line, "\t"); found {
+			example.WriteString(code)
+		}
+	}
+	boards, err := Parse("example", []byte(example.String()))
+	if err != nil || len(boards) != 1 || len(boards[0].Widgets) != 3 {
+		t.Fatalf("%+v, %v\n%s", boards, err, example.String())
+	}
+	if err := checkYAML(t, []byte(example.String())); err != nil {
+		t.Error(err)
+	}
+}

@@ -9,25 +9,25 @@ import (
 	"pulseboard/store"
 )
 
-// Which of a widget's fields belong together is known to [store.Dashboard.Validate] alone.
-// What is said of it elsewhere is found out by asking: small widgets of each kind and
-// measure, with each field in turn.
+// Only [store.Dashboard.Validate] knows which fields of a widget belong together. The
+// functions below ask it: they validate a small widget of each kind and measure with each
+// field in turn. So a new kind, or a new rule, reaches the schema without a change here.
 
-// demands are what the rules ask of widgets of some kind or measure.
+// demands are the rules for widgets of one kind or one measure.
 type demands struct {
-	needs   []string          // fields that must be there, by name
-	refuses map[string]string // fields that must not, with the reason
+	needs   []string          // the names of fields that must be there
+	refuses map[string]string // the names of fields that must not be there, with the reason
 }
 
-// rulebook is what the rules ask of widgets.
+// rulebook holds the rules for all widgets.
 type rulebook struct {
 	kinds    map[store.Kind]demands
-	measures map[store.Measure]demands      // of the kinds that have measures
-	measured map[store.Kind][]store.Measure // those that go with a kind
-	partners map[string]string              // a field that stands beside another only, with the other
+	measures map[store.Measure]demands      // for the kinds that show measures
+	measured map[store.Kind][]store.Measure // the measures that a kind can show
+	partners map[string]string              // from a field to the other field that it needs beside it
 }
 
-// rules asks for them once: it takes some milliseconds.
+// rules returns the rulebook. It is made once, which takes some 10 ms.
 var rules = sync.OnceValue(func() rulebook {
 	b := rulebook{map[store.Kind]demands{}, map[store.Measure]demands{}, map[store.Kind][]store.Measure{}, map[string]string{}}
 	byMeasure := map[store.Measure][]demands{}
@@ -52,8 +52,8 @@ var rules = sync.OnceValue(func() rulebook {
 	return b
 })
 
-// ask finds what is asked of widgets of a kind and a measure, "" for none. ok is false where the two do
-// not go together.
+// ask returns the demands on widgets of a kind and a measure, where "" is no measure. ok
+// is false when no such widget is valid.
 func (b *rulebook) ask(kind store.Kind, measure store.Measure) (d demands, ok bool) {
 	w := store.Widget{Key: "k", Kind: kind, Metric: store.Metric{Measure: measure}}
 	for wrong, _ := fault(w); wrong != ""; wrong, _ = fault(w) {
@@ -81,7 +81,7 @@ func (b *rulebook) ask(kind store.Kind, measure store.Measure) (d demands, ok bo
 	return d, true
 }
 
-// partnerOf gives the field that makes a wrong widget right; "" when none does.
+// partnerOf returns the field that makes an invalid widget valid, or "" when none does.
 func partnerOf(w store.Widget) string {
 	for _, f := range widgetRecord.fields {
 		with := w
@@ -93,11 +93,11 @@ func partnerOf(w store.Widget) string {
 	return ""
 }
 
-// neighbour is the key of another widget on the dashboard of a widget that is asked about.
-// It is what fields that hold texts are set to, because a formula has to name a widget.
+// neighbour is the key of a second widget on the dashboard of the widget in question. Fields
+// that hold texts are set to it, because a formula has to name another widget.
 const neighbour = "neighbour"
 
-// fault gives the field of a widget that the rules find wrong, and why; "" for none.
+// fault returns the field of a widget that breaks a rule, and the reason; "" when none does.
 func fault(w store.Widget) (name, reason string) {
 	other := store.Widget{Key: neighbour, Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}
 	var e *store.FieldError
@@ -112,7 +112,7 @@ func widgetField(name string) field[store.Widget] {
 	return widgetRecord.fields[i]
 }
 
-// inAll gives what all of some demands have in common.
+// inAll returns the demands that all have in common.
 func inAll(all []demands) demands {
 	common := demands{refuses: map[string]string{}}
 	if len(all) == 0 {
@@ -131,12 +131,12 @@ func inAll(all []demands) demands {
 	return common
 }
 
-// takes reports whether a field means something to widgets of a kind.
+// takes reports whether widgets of a kind may have a field and do not ignore it.
 func takes(kind store.Kind, f field[store.Widget]) bool {
 	return rules().kinds[kind].refuses[f.name] == "" && (f.idle == nil || !f.idle(kind))
 }
 
-// kindsThatTake gives the kinds of widgets that take a field; nil when all do.
+// kindsThatTake returns the kinds of widgets that take a field; nil means all.
 func kindsThatTake(name string) []store.Kind {
 	f := widgetField(name)
 	kinds := slices.DeleteFunc(slices.Clone(store.Kinds), func(k store.Kind) bool { return !takes(k, f) })

@@ -14,8 +14,8 @@ import (
 // schema is a JSON Schema, or a part of one.
 type schema map[string]any
 
-// The forms of texts. Those of names are the rules of store; the others take all that the
-// rules take, and more.
+// The patterns of texts. Those of ids and keys say the same as the rules of store; the
+// others are looser.
 const (
 	idPattern     = `^[A-Za-z0-9-]+$`
 	keyPattern    = `^[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*$`
@@ -23,7 +23,7 @@ const (
 	momentPattern = `^(?:now-[0-9]{1,6}[smhdwMy]|[+-]?[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T.+|)$`
 )
 
-// conditionPattern matches a field, plain or in quotes, and an operator with something behind it.
+// conditionPattern matches a field, plain or in quotes, followed by an operator.
 var conditionPattern = func() string {
 	var signs, names []string
 	for _, operator := range operators {
@@ -43,18 +43,21 @@ var conditionPattern = func() string {
 		quoted + space + `*` + named + `|` + plain + `[ \t]` + space + `*` + named + `)`
 }()
 
-// Schema is the JSON Schema (draft 2020-12) of a document of a file, for editors. It takes
-// each dashboard that Parse takes, but for fields that mean nothing to the kind of their
-// widget. It does not know what takes more than one place to see: that names are
-// unique, that formulas name widgets; nor all about times and conditions.
-var Schema = sync.OnceValue(func() []byte {
+// Schema returns the JSON Schema (draft 2020-12) of one document of a file, for editors.
+// It accepts every dashboard that Parse accepts, with one exception: it refuses fields
+// that the kind of their widget ignores. It refuses what Parse refuses, except that it does not
+// compare places (unique ids and keys, widgets named by formulas) and checks ranges,
+// formulas and values of conditions only loosely. The caller must not change the bytes.
+func Schema() []byte { return schemaText() }
+
+var schemaText = sync.OnceValue(func() []byte {
 	s := schemaOf(&dashboardRecord)
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["$id"] = "dashboard.json"
 	s["title"] = "A dashboard of Pulseboard"
 	widget := schemaOf(&widgetRecord)
 	book := rules()
-	widget["allOf"] = conditionsOf(book)
+	widget["allOf"] = conditionals(book)
 	needs := schema{}
 	for name, partner := range book.partners {
 		needs[name] = []string{partner}
@@ -75,7 +78,7 @@ var Schema = sync.OnceValue(func() []byte {
 	return out.Bytes()
 })
 
-// schemaOf takes records by their fields alone.
+// schemaOf returns the schema of records whose fields do not depend on each other.
 func schemaOf[T any](rec *record[T]) schema {
 	properties := schema{}
 	var required []string
@@ -95,21 +98,21 @@ func schemaOf[T any](rec *record[T]) schema {
 	return schema{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
 }
 
-// condition is a part of the schema that holds for widgets whose field has one of some values.
-type condition struct {
+// conditional is a part of the schema for widgets whose field has one of some values.
+type conditional struct {
 	field  string
 	values []string
 	then   schema
 }
 
-// conditionsOf say which fields go with each kind and each measure.
-func conditionsOf(book rulebook) []schema {
-	var all []condition
+// conditionals returns the parts of the schema for each kind and each measure.
+func conditionals(book rulebook) []schema {
+	var all []conditional
 	for _, kind := range store.Kinds {
-		all = append(all, condition{"kind", []string{string(kind)}, demandsOfKind(book, kind)})
+		all = append(all, conditional{"kind", []string{string(kind)}, schemaOfKind(book, kind)})
 	}
 	for _, measure := range store.Measures {
-		c := condition{"measure", []string{string(measure)}, demanded(book.measures[measure])}
+		c := conditional{"measure", []string{string(measure)}, demanded(book.measures[measure])}
 		if last := &all[len(all)-1]; last.field == c.field && reflect.DeepEqual(last.then, c.then) {
 			last.values = append(last.values, c.values...)
 			continue
@@ -124,14 +127,15 @@ func conditionsOf(book rulebook) []schema {
 	return schemas
 }
 
-// demandsOfKind adds to what the rules ask that fields must mean something to the kind.
-func demandsOfKind(book rulebook, kind store.Kind) schema {
+// schemaOfKind returns the schema of widgets of a kind: the rules, and no field that the
+// kind ignores.
+func schemaOfKind(book rulebook, kind store.Kind) schema {
 	d := book.kinds[kind]
 	s := demanded(d)
 	properties := s["properties"].(schema)
 	for _, f := range widgetRecord.fields {
 		if d.refuses[f.name] == "" && f.idle != nil && f.idle(kind) {
-			properties[f.name] = absent(f.name, "means nothing to a widget of kind "+string(kind)+": leave it out")
+			properties[f.name] = absent(f.name, "a widget of kind "+string(kind)+" ignores it: leave it out")
 		}
 	}
 	if measured := book.measured[kind]; len(measured) > 0 {
@@ -143,6 +147,7 @@ func demandsOfKind(book rulebook, kind store.Kind) schema {
 	return s
 }
 
+// demanded returns the schema of widgets that fulfil demands.
 func demanded(d demands) schema {
 	properties := schema{}
 	for name, reason := range d.refuses {
@@ -158,7 +163,7 @@ func demanded(d demands) schema {
 	return s
 }
 
-// absent holds for values of a widget's field that say no more than none.
+// absent returns the schema of those values of a field that mean the same as leaving it out.
 func absent(name, reason string) schema {
 	if empty := widgetField(name).empty; len(empty) > 0 {
 		return schema{"description": reason, "enum": empty}
@@ -166,7 +171,7 @@ func absent(name, reason string) schema {
 	return schema{"description": reason, "not": schema{}}
 }
 
-// present holds for all other values of it.
+// present returns the schema of all other values.
 func present(name string) schema {
 	if empty := widgetField(name).empty; len(empty) > 0 {
 		return schema{"not": schema{"enum": empty}}

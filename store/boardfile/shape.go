@@ -9,7 +9,7 @@ import (
 	"pulseboard/store"
 )
 
-// record is what a set of fields stands for: a T.
+// record describes the set of fields that makes a T.
 type record[T any] struct {
 	name   string // without its article, which is "a"
 	fields []field[T]
@@ -19,16 +19,16 @@ type record[T any] struct {
 type field[T any] struct {
 	name, words string
 	must        bool                     // every T has it
-	idle        func(k store.Kind) bool  // reports that it means nothing to widgets of a kind; may be nil
+	idle        func(k store.Kind) bool  // reports whether widgets of a kind ignore it; nil if none does
 	values      []string                 // see Field
 	schema      schema                   // of its value
-	empty       []any                    // values that say no more than none
-	read        func(*reader, *node, *T) // from a node that may have it
-	write       func(*T) any             // nil leaves it out
-	set         func(*T)                 // to some value that is not empty
+	empty       []any                    // the values that mean the same as leaving it out
+	read        func(*reader, *node, *T) // from the node of a T, which need not have the field
+	write       func(*T) any             // returns nil to leave it out
+	set         func(*T)                 // to an arbitrary value that is not empty
 }
 
-// at makes a field that holds a V at a place of a T.
+// at returns the field that stands in a file in the given shape, and in a T at place.
 func at[T, V any](name string, s shape[V], place func(*T) *V, words string) field[T] {
 	return field[T]{
 		name: name, words: words, values: s.values, schema: s.schema, empty: s.empty,
@@ -38,17 +38,17 @@ func at[T, V any](name string, s shape[V], place func(*T) *V, words string) fiel
 	}
 }
 
-// required makes the field one that each record has. The rules of store, or the shape of
-// its value, say what is missing.
+// required marks a field that every record has. The error about a missing one comes from
+// the shape of its value or from the rules of store.
 func (f field[T]) required() field[T] { f.must = true; return f }
 
-// idleOn makes the field one that means nothing to widgets of these kinds.
+// idleOn marks a field that widgets of these kinds ignore.
 func (f field[T]) idleOn(kinds ...store.Kind) field[T] {
 	f.idle = func(k store.Kind) bool { return slices.Contains(kinds, k) }
 	return f
 }
 
-// onlyOn makes the field one that means something to widgets of these kinds only.
+// onlyOn marks a field that widgets of all other kinds ignore.
 func (f field[T]) onlyOn(kinds ...store.Kind) field[T] {
 	f.idle = func(k store.Kind) bool { return !slices.Contains(kinds, k) }
 	return f
@@ -78,17 +78,18 @@ func (rec *record[T]) write(from *T) yaml.MapSlice {
 	return fields
 }
 
-// shape is how values of a type stand in a file.
+// shape says how values of a type stand in a file. The members mean the same as those of
+// field.
 type shape[V any] struct {
-	read   func(r *reader, n *node, name string) V // of the node that may have the field
-	write  func(V) any                             // nil leaves it out
+	read   func(r *reader, n *node, name string) V
+	write  func(V) any
 	schema schema
 	values []string
 	empty  []any
-	sample V
+	sample V // a value that is not empty
 }
 
-// text is a text of any kind, or a number or a boolean as it is written.
+// text is any text. A number or a boolean counts as a text too, as it is written.
 func text[S ~string]() shape[S] {
 	return shape[S]{
 		read:   func(r *reader, n *node, name string) S { return S(r.text(n, name)) },
@@ -99,15 +100,16 @@ func text[S ~string]() shape[S] {
 	}
 }
 
-// name is a text of a pattern, which holds no empty one. The rules of store check it.
-func name[S ~string](pattern string) shape[S] {
+// identifier is a text that the rules of store check; the schema checks it by the pattern.
+func identifier[S ~string](pattern string) shape[S] {
 	s := text[S]()
 	s.schema = schema{"type": []string{"string", "integer", "boolean"}, "pattern": pattern, "maxLength": maxName}
 	s.empty = nil
 	return s
 }
 
-// moment is where a range begins, loosely: the rules of store know all of it.
+// moment is the start of a range. The rules of store check it; the pattern in the schema
+// is looser.
 func moment() shape[string] {
 	s := text[string]()
 	s.schema = schema{"type": []string{"string", "integer", "null"}, "pattern": momentPattern}
@@ -115,14 +117,14 @@ func moment() shape[string] {
 	return s
 }
 
-// body is a text that may have several lines.
-func body() shape[string] {
+// markdown is a text that may have several lines.
+func markdown() shape[string] {
 	s := text[string]()
 	s.write = paragraphs
 	return s
 }
 
-// oneOf is a word out of a list.
+// oneOf is one of the known words.
 func oneOf[S ~string](known []S) shape[S] {
 	all := words(known)
 	return shape[S]{
@@ -134,7 +136,8 @@ func oneOf[S ~string](known []S) shape[S] {
 	}
 }
 
-// needed is a shape whose value must be there. why says what is missing.
+// needed returns the shape of a value that must be there; why ends the error when it is
+// not.
 func needed[V any](s shape[V], why string) shape[V] {
 	read, write := s.read, s.write
 	s.read = func(r *reader, n *node, name string) V {
@@ -187,7 +190,6 @@ func unlessZero[N int | float64](n N) any {
 
 // conditions are a list of conditions; one alone may stand without a list.
 func conditions() shape[[]store.Condition] {
-	one := schema{"type": "string", "pattern": conditionPattern}
 	return shape[[]store.Condition]{
 		read: (*reader).conditions,
 		write: func(all []store.Condition) any {
@@ -200,13 +202,14 @@ func conditions() shape[[]store.Condition] {
 			}
 			return texts
 		},
-		schema: schema{"oneOf": []schema{one, {"type": "array", "items": one}, {"type": "null"}}},
+		schema: schema{"type": []string{"string", "array", "null"}, "pattern": conditionPattern,
+			"items": schema{"type": "string", "pattern": conditionPattern}},
 		empty:  []any{nil, []any{}},
 		sample: []store.Condition{{Field: "a", Operator: store.Equal, Value: "1"}},
 	}
 }
 
-// list is a list of records, of at most so many; 0: of any number.
+// list is a list of records. The schema allows at most so many, or any number if most is 0.
 func list[T any](rec *record[T], most int) shape[[]T] {
 	s := schema{"type": []string{"array", "null"}, "items": schema{"$ref": "#/$defs/" + rec.name}}
 	if most > 0 {

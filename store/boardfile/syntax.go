@@ -14,8 +14,8 @@ import (
 	"pulseboard/store"
 )
 
-// hints say what would be right where the library says what is wrong only. Each stands
-// beside the beginning of the library's message.
+// hints complete the messages of the library, which say what is wrong, with a hint at what
+// would be right. Each goes with the messages of one beginning.
 var hints = []struct{ message, yaml, json string }{
 	{"could not find flow map content", "fields in { } read NAME: VALUE, with commas between them", `fields read "NAME": VALUE, with commas between them, and JSON has no comments`},
 	{"',' or '}' must be specified", "put a comma before this, or close the { before it", "put a comma before this, or close the { before it"},
@@ -33,7 +33,7 @@ var hints = []struct{ message, yaml, json string }{
 	{"tab character cannot", "indent with spaces", ""},
 }
 
-// syntaxError makes an error of one of the library's about a document.
+// syntaxError returns the error to show for one of the library's about a document.
 func syntaxError(err error, document token.Tokens) error {
 	format := "YAML"
 	if isJSON(document) {
@@ -54,23 +54,22 @@ func syntaxError(err error, document token.Tokens) error {
 	return errorAt(ye.GetToken(), "not valid "+format+": "+message)
 }
 
-// isJSON reports whether a document begins as JSON does: with a name in quotes after a
-// bracket.
+// isJSON reports whether a document begins as JSON does, with { and a name in double quotes.
 func isJSON(document token.Tokens) bool {
 	return len(document) > 1 && document[0].Type == token.MappingStartType && document[1].Type == token.DoubleQuoteType
 }
 
-// firstLine gives the part of a library's message that an error repeats.
+// firstLine returns the part of a library's message that an error repeats.
 func firstLine(s string) string {
 	first, _, _ := strings.Cut(s, "\n")
 	return store.Cut(strings.ReplaceAll(first, "\t", `\t`), 200)
 }
 
-// exponential matches the numbers of JSON and YAML 1.2 that the library takes for texts,
+// exponential matches the numbers of JSON and YAML 1.2 that the library reads as texts,
 // because YAML 1.1 wants a point in them.
 var exponential = regexp.MustCompile(`^-?[0-9]+[eE][+-]?[0-9]+$`)
 
-// exponentialNumber reads such a number; ok is false for all else, also for what no
+// exponentialNumber reads such a number. ok is false for all else, and for a number that no
 // float64 holds, which may well be a name.
 func exponentialNumber(t *token.Token) (f float64, ok bool) {
 	if t.Type != token.StringType || !exponential.MatchString(t.Value) {

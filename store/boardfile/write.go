@@ -13,8 +13,8 @@ import (
 	"pulseboard/store"
 )
 
-// YAML writes a dashboard as Parse reads it: equal dashboards give equal text. One that is
-// too large for Parse is an error.
+// YAML writes a dashboard so that Parse reads the same one back. Equal dashboards have equal
+// texts. A dashboard whose text would be too large for Parse is an error.
 func YAML(d store.Dashboard) ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(dashboardRecord.write(&d), yaml.IndentSequence(true))
 	if err != nil {
@@ -26,8 +26,8 @@ func YAML(d store.Dashboard) ([]byte, error) {
 	return out, nil
 }
 
-// scalar gives a text in a style that reads back as the same: as it is where that
-// is sure, else in double quotes. An empty one is nothing.
+// scalar returns a text in a style that reads back the same: as it is where that is safe,
+// else in double quotes. It returns nil for an empty text.
 func scalar(s string) any {
 	switch {
 	case s == "":
@@ -38,11 +38,11 @@ func scalar(s string) any {
 	return quoted(s)
 }
 
-// plainText matches what YAML leaves a text without quotes. The words that it
-// takes for something else, such as true, the library puts in quotes itself.
+// plainText matches texts that YAML reads as texts without quotes. The library itself quotes
+// words that mean something else, such as true.
 var plainText = regexp.MustCompile(`^[\p{L}_/](?:[\p{L}\p{N} _./%+()=<>!,-]*[\p{L}\p{N}_./%+()])?$`)
 
-// paragraphs gives the words of a text widget: several lines stand below each other as
+// paragraphs returns the words of a text widget: several lines stand below each other as
 // they are, which is how people write Markdown in a file.
 func paragraphs(s string) any {
 	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
