@@ -140,9 +140,7 @@ func schemaOfKind(book rulebook, kind store.Kind) schema {
 	}
 	if measured := book.measured[kind]; len(measured) > 0 {
 		s["required"] = append(slices.Clone(d.needs), "measure")
-		if len(measured) < len(store.Measures) {
-			properties["measure"] = schema{"enum": measured}
-		}
+		properties["measure"] = schema{"enum": measured}
 	}
 	return s
 }
