@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
 // Only [store.Dashboard.Validate] knows which fields of a widget belong together. The
@@ -101,7 +102,7 @@ const neighbour = "neighbour"
 func fault(w store.Widget) (name, reason string) {
 	other := store.Widget{Key: neighbour, Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}
 	var e *store.FieldError
-	if !errors.As(store.Dashboard{ID: "d", Widgets: []store.Widget{w, other}}.Validate(), &e) {
+	if !errors.As(store.Dashboard{ID: "d", Widgets: []store.Widget{w, other}}.Validate(formula.Names), &e) {
 		return "", ""
 	}
 	return strings.TrimPrefix(e.Path, "widgets[0]."), e.Message
