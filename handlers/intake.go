@@ -138,7 +138,7 @@ func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error
 const (
 	intakeAtOnce   = 8
 	intakeWaiting  = 2048
-	intakePatience = 10 * time.Second
+	intakePatience = 5 * time.Second
 )
 
 // Bytes of bodies that are being read or wait to be decoded, of all senders of a kind.

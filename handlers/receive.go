@@ -48,9 +48,7 @@ func (s *Server) receive(next func(*answerWriter, *http.Request)) http.Handler {
 		defer end()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(s.life, cancel)()
-		s.inFlight.Add(1)
-		defer s.inFlight.Done()
+		defer s.inFlight.begin(cancel)()
 		ctx = context.WithValue(ctx, requestKey{}, received{id, r.Context(), a.body})
 		r = r.WithContext(ctx)
 		if a.body != nil {

@@ -62,9 +62,7 @@ type Server struct {
 	large     *turns.Queue // of batches that take long to decode
 	strangers *intake      // of those whose key is known when their body has been read
 	draining  atomic.Bool
-	life      context.Context // ends when requests have to
-	abort     context.CancelFunc
-	inFlight  sync.WaitGroup // requests that are being answered
+	inFlight  inFlight
 
 	// Where passwords wait to be checked, of those who have signed in before and of
 	// those who have not.
@@ -109,7 +107,6 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		knownLine:     secret.NewLine(waitingKnown),
 		strangersLine: secret.NewLine(waitingStrangers),
 	}
-	s.life, s.abort = context.WithCancel(context.Background())
 	s.sessions = newSessions(c.Store, c.TLS, func(w http.ResponseWriter, r *http.Request, err error) {
 		s.writeError(w, r, asHTTPError(err)) // a session that the store can't read or keep
 	})
@@ -228,18 +225,7 @@ func (s *Server) Drain(ctx context.Context) {
 
 // Abort ends the requests that are still being answered, with an error, and returns when they
 // have ended or ctx ends: then the store can be closed.
-func (s *Server) Abort(ctx context.Context) {
-	s.abort()
-	ended := make(chan struct{})
-	go func() {
-		s.inFlight.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	}
-}
+func (s *Server) Abort(ctx context.Context) { s.inFlight.abort(ctx) }
 
 // Handler is the server's handler of all addresses.
 func (s *Server) Handler() http.Handler {

@@ -2,10 +2,10 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
-	"pulseboard/store"
 	"pulseboard/stream/turns"
 )
 
@@ -13,27 +13,53 @@ import (
 // enough to use the machine, and each takes memory that is not a view's yet.
 const buildsAtOnce = 4
 
-// enterBuild waits until a view may be read from the beginning, which may take seconds. leave
-// ends that. What the hub refreshes by itself, for those who watch already, has no key and does
-// not wait.
-func (h *Hub) enterBuild(ctx context.Context, tenant store.TenantID, key QuotaKey) (leave func(), err error) {
-	if key == "" {
+// buildPatience is how long a view waits for its turn to be read from the beginning.
+const buildPatience = time.Minute
+
+// buildFor is for whom a view of the pool is read from the beginning.
+func (p *Pool) buildFor(key QuotaKey) turns.Member {
+	return turns.Member{Group: strconv.FormatInt(int64(p.view.Tenant), 10), Name: string(key)}
+}
+
+// enterBuild waits until the view may be read from the beginning, which may take seconds. leave
+// ends that. What the hub refreshes by itself, for those who watch already, does not wait.
+func (p *Pool) enterBuild(ctx context.Context, f *flight) (leave func(), err error) {
+	if p.isFor(f, "") {
 		return func() {}, nil
 	}
-	return h.builds.Enter(ctx, turns.Member{Group: strconv.FormatInt(int64(tenant), 10), Name: string(key)})
+	p.flightMu.Lock()
+	f.ticket = p.hub.builds.Ask(p.buildFor(f.keys[0]))
+	for _, key := range f.keys[1:] {
+		f.ticket.Also(p.buildFor(key))
+	}
+	ticket := f.ticket
+	p.flightMu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, buildPatience, &Refusal{Reason: "server", Limit: buildsAtOnce, RetryAfter: retryWhenCrowded})
+	defer cancel()
+	if err := ticket.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return ticket.Leave, nil
 }
 
 // giveWay returns a function for one build to call now and then. It waits as long as screens are
 // being brought up to date, so that whoever watches gets updates as soon as if nobody looked at
-// anything new. In all it waits no longer than the build works.
-func (h *Hub) giveWay() func() {
+// anything new. In all it waits no longer than the build works, and not at all for a build that
+// a screen waits for.
+func (p *Pool) giveWay(f *flight) func() {
 	began, waited := time.Now(), time.Duration(0)
 	return func() {
-		for h.busy() && waited < time.Since(began)-waited {
+		for p.hub.busy() && !p.isFor(f, "") && waited < time.Since(began)-waited {
 			time.Sleep(time.Millisecond)
 			waited += time.Millisecond
 		}
 	}
+}
+
+func (p *Pool) isFor(f *flight, key QuotaKey) bool {
+	p.flightMu.Lock()
+	defer p.flightMu.Unlock()
+	return slices.Contains(f.keys, key)
 }
 
 // busy reports whether screens are being brought up to date.

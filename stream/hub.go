@@ -52,7 +52,7 @@ type Hub struct {
 	urgent    atomic.Int64 // refreshes of watched pools under way
 	life      context.Context
 	stop      context.CancelFunc
-	work      sync.WaitGroup // refreshes, and the loops of watched pools
+	work      work // refreshes, and the loops of watched pools
 
 	mu      sync.Mutex
 	tenants map[store.TenantID]*tenantViews
@@ -127,11 +127,37 @@ func (h *Hub) Close() {
 	}
 }
 
+// work is goroutines that are waited for before the store closes.
+type work struct {
+	mu      sync.Mutex
+	stopped bool
+	running sync.WaitGroup
+}
+
+// Go runs fn, unless the hub has stopped; it reports whether it does.
+func (w *work) Go(fn func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return false
+	}
+	w.running.Go(fn)
+	return true
+}
+
+// stop waits for all that runs. Nothing can begin any more.
+func (w *work) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.running.Wait()
+}
+
 // Stop ends what the hub reads and writes, and returns when nothing of that is under way any
 // more, so that the store can be closed. Nothing can be opened afterwards.
 func (h *Hub) Stop() {
 	h.stop()
-	h.work.Wait()
+	h.work.stop()
 }
 
 // Cycle is the shortest time between two updates of a view.
@@ -206,7 +232,11 @@ func (h *Hub) Open(ctx context.Context, view store.View, by Opener) (*Pool, erro
 	}
 	if err := p.Refresh(ctx, by.Key); err != nil {
 		var refusal *Refusal
-		p.release(errors.As(err, &refusal)) // what had no room takes more than is counted
+		refused := errors.As(err, &refusal)
+		if refused {
+			h.metrics.Refusals.WithLabelValues(refusal.Reason).Inc()
+		}
+		p.release(refused) // what had no room takes more than is counted
 		return nil, err
 	}
 	if by.Watches {
@@ -225,6 +255,7 @@ func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
 	if p == nil {
 		if by.Admit != nil {
 			if err := by.Admit(); err != nil {
+				h.metrics.Refusals.WithLabelValues("views").Inc()
 				return nil, err
 			}
 		}
@@ -253,14 +284,21 @@ func (p *Pool) release(forget bool) {
 		h.forget(p)
 		return
 	}
-	idle := h.memory.rest(p)
-	time.AfterFunc(linger, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if p.idle == idle {
-			h.forget(p)
-		}
-	})
+	h.memory.rest(p)
+	if p.forget == nil {
+		p.forget = time.AfterFunc(linger, func() { h.forgetIdle(p) })
+	} else {
+		p.forget.Reset(linger)
+	}
+}
+
+// forgetIdle drops a pool that nobody has used for long enough.
+func (h *Hub) forgetIdle(p *Pool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.idle != nil && time.Since(p.idleSince) >= linger {
+		h.forget(p)
+	}
 }
 
 // forget drops a pool that nobody uses. The caller holds h.mu.

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"pulseboard/store/fold"
 )
 
 // memory is the budget of bytes for views: what each pool holds is counted as it grows. When
@@ -16,6 +18,7 @@ type memory struct {
 	limit   int // of used
 	used    int
 	idle    *list.List // of *Pool, the one that rests longest first
+	resting int        // bytes of those
 	freed   int        // bytes given up since the runtime was told
 	freedAt time.Time  // when some were last
 }
@@ -56,7 +59,8 @@ func (h *Hub) viewLimit() int {
 }
 
 // hold notes that a pool takes so many bytes now. The error is a *Refusal when there is no
-// room and nobody watches the pool; then what was noted before stays.
+// room and nobody watches the pool; then what was noted before stays. It is fold.ErrCrowded when
+// somebody does: then it is noted, and the fold merges groups to take less.
 func (h *Hub) hold(p *Pool, bytes int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -64,18 +68,25 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 	if h.tenant(p.key.tenant).pools[p.key.view] != p {
 		return nil // it was forgotten, and so is what it takes
 	}
-	if more > 0 && !h.makeRoom(more) && p.watching.Load() == 0 {
+	room := more <= 0 || h.makeRoom(more)
+	if !room && p.watching.Load() == 0 {
 		return &Refusal{Reason: "memory", Limit: h.memory.budget >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
 	}
 	h.memory.used += more
 	p.bytes = bytes
 	h.metrics.ViewBytes.Set(float64(h.memory.used))
+	if !room {
+		return fold.ErrCrowded
+	}
 	return nil
 }
 
 // makeRoom forgets idle pools until there is room for more bytes, and reports whether there
 // is. The caller holds h.mu.
 func (h *Hub) makeRoom(more int) bool {
+	if h.memory.used-h.memory.resting+more > h.memory.limit {
+		return false // not even if all others went
+	}
 	for h.memory.used+more > h.memory.limit {
 		first := h.memory.idle.Front()
 		if first == nil {
@@ -91,15 +102,16 @@ func (h *Hub) makeRoom(more int) bool {
 func (m *memory) use(p *Pool) {
 	if p.idle != nil {
 		m.idle.Remove(p.idle)
+		m.resting -= p.bytes
 		p.idle = nil
 	}
 }
 
 // rest puts a pool among those that nobody uses.
-func (m *memory) rest(p *Pool) *list.Element {
+func (m *memory) rest(p *Pool) {
 	m.use(p)
-	p.idle = m.idle.PushBack(p)
-	return p.idle
+	p.idle, p.idleSince = m.idle.PushBack(p), time.Now()
+	m.resting += p.bytes
 }
 
 const (

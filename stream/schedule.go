@@ -79,7 +79,7 @@ func (p *Pool) endAll(why Goodbye) {
 func (p *Pool) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.refreshIfDue(ctx)
-		p.keepSoon(ctx)
+		p.keepSoon(ctx, keepWait)
 		timer := time.NewTimer(p.advance())
 		select {
 		case <-ctx.Done():

@@ -5,14 +5,14 @@
 package turns
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 )
 
-// Queue has a few places for work. Groups take turns, and of one group those who wait come in
-// the order in which they asked. Half of the places at most are one group's, and one is one
-// member's. Use [New].
+// Queue has a few places for work. Groups take turns, and of one group its members do. Half of
+// the places at most are one group's, and one is one member's. Use [New].
 type Queue struct {
 	size int
 
@@ -20,72 +20,109 @@ type Queue struct {
 	places  int // that are free
 	running map[Member]int
 	groups  map[string]int // running
-	waiting []*ticket      // those who came first are first
+	waiting []*Ticket      // those who came first are first
 	turn    int64          // counts those let in
 	last    map[string]int64
+	lastOf  map[Member]int64
 }
 
 // Member is for whom work is done: one of a group, such as a user of a tenant.
 type Member struct{ Group, Name string }
 
-type ticket struct {
-	Member
-	ready chan struct{} // closed when the work may begin
+// Ticket is work that waits for a place, or has one.
+type Ticket struct {
+	queue   *Queue
+	members []Member      // for whom it waits
+	in      Member        // whose place it has
+	ready   chan struct{} // closed when the work may begin
+	left    bool
 }
 
 // New makes a queue with so many places.
 func New(places int) *Queue {
-	return &Queue{size: places, places: places, running: map[Member]int{}, groups: map[string]int{}, last: map[string]int64{}}
+	return &Queue{size: places, places: places, running: map[Member]int{}, groups: map[string]int{}, last: map[string]int64{}, lastOf: map[Member]int64{}}
 }
 
 // Enter waits for a place. leave gives it back. The error is the cause of ctx's end.
 func (q *Queue) Enter(ctx context.Context, m Member) (leave func(), err error) {
-	t := &ticket{m, make(chan struct{})}
-	q.mu.Lock()
-	q.waiting = append(q.waiting, t)
-	q.admit()
-	q.mu.Unlock()
-	select {
-	case <-t.ready:
-		return func() { q.leave(t) }, nil
-	case <-ctx.Done():
+	t := q.Ask(m)
+	if err := t.Wait(ctx); err != nil {
+		return nil, err
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if i := slices.Index(q.waiting, t); i >= 0 {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
-		return nil, context.Cause(ctx)
-	}
-	return func() { q.leave(t) }, nil // it was let in just now
+	return t.Leave, nil
 }
 
-func (q *Queue) leave(t *ticket) {
+// Ask puts work into the queue. Call Leave when it is done, or is not to be done.
+func (q *Queue) Ask(m Member) *Ticket {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.places++
-	if q.running[t.Member]--; q.running[t.Member] == 0 {
-		delete(q.running, t.Member)
+	t := &Ticket{queue: q, members: []Member{m}, ready: make(chan struct{})}
+	q.waiting = append(q.waiting, t)
+	q.admit()
+	return t
+}
+
+// Also lets the work be done for another member too: in whoever's turn comes first.
+func (t *Ticket) Also(m Member) {
+	t.queue.mu.Lock()
+	defer t.queue.mu.Unlock()
+	if !slices.Contains(t.members, m) {
+		t.members = append(t.members, m)
+		t.queue.admit()
 	}
-	if q.groups[t.Group]--; q.groups[t.Group] == 0 {
-		delete(q.groups, t.Group)
+}
+
+// Wait returns when the work may begin. The error is the cause of ctx's end.
+func (t *Ticket) Wait(ctx context.Context) error {
+	select {
+	case <-t.ready:
+		return nil
+	case <-ctx.Done():
+		t.Leave()
+		return context.Cause(ctx)
+	}
+}
+
+// Leave gives the place back, or waits no more. It may be called again.
+func (t *Ticket) Leave() {
+	q := t.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.left {
+		return
+	}
+	t.left = true
+	if i := slices.Index(q.waiting, t); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		return
+	}
+	q.places++
+	if q.running[t.in]--; q.running[t.in] == 0 {
+		delete(q.running, t.in)
+	}
+	if q.groups[t.in.Group]--; q.groups[t.in.Group] == 0 {
+		delete(q.groups, t.in.Group)
 	}
 	q.admit()
 	if len(q.waiting) == 0 && len(q.running) == 0 {
 		clear(q.last)
+		clear(q.lastOf)
 	}
 }
 
 // admit lets in whoever may begin: of those who may, one of the group whose turn was
-// longest ago. The caller holds q.mu.
+// longest ago, and of that group the member whose turn was. The caller holds q.mu.
 func (q *Queue) admit() {
 	for q.places > 0 {
-		next := -1
+		next, as := -1, Member{}
 		for i, t := range q.waiting {
-			if q.running[t.Member] > 0 || q.groups[t.Group] >= max(1, q.size/2) {
-				continue
-			}
-			if next < 0 || q.last[t.Group] < q.last[q.waiting[next].Group] {
-				next = i
+			for _, m := range t.members {
+				if q.running[m] > 0 || q.groups[m.Group] >= max(1, q.size/2) {
+					continue
+				}
+				if next < 0 || cmp.Or(cmp.Compare(q.last[m.Group], q.last[as.Group]), cmp.Compare(q.lastOf[m], q.lastOf[as])) < 0 {
+					next, as = i, m
+				}
 			}
 		}
 		if next < 0 {
@@ -94,10 +131,11 @@ func (q *Queue) admit() {
 		t := q.waiting[next]
 		q.waiting = slices.Delete(q.waiting, next, next+1)
 		q.turn++
-		q.last[t.Group] = q.turn
+		q.last[as.Group], q.lastOf[as] = q.turn, q.turn
 		q.places--
-		q.running[t.Member]++
-		q.groups[t.Group]++
+		q.running[as]++
+		q.groups[as.Group]++
+		t.in = as
 		close(t.ready)
 	}
 }
