@@ -57,6 +57,7 @@ type Hub struct {
 	mu      sync.Mutex
 	tenants map[store.TenantID]*tenantViews
 	memory  memory
+	watched int // pools that have watchers
 }
 
 // tenantViews is what a hub knows of a tenant. Hub.mu guards it.

@@ -59,8 +59,8 @@ func (h *Hub) viewLimit() int {
 }
 
 // hold notes that a pool takes so many bytes now. The error is a *Refusal when there is no
-// room and nobody watches the pool; then what was noted before stays. It is fold.ErrCrowded when
-// somebody does: then it is noted, and the fold merges groups to take less.
+// room and nobody watches the pool; then what was noted before stays. It is a *fold.Crowded when
+// somebody does: then it is noted, and the fold merges groups to take its part of the memory.
 func (h *Hub) hold(p *Pool, bytes int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,9 +76,16 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 	p.bytes = bytes
 	h.metrics.ViewBytes.Set(float64(h.memory.used))
 	if !room {
-		return fold.ErrCrowded
+		return &fold.Crowded{Room: h.memory.limit / max(1, h.watched)}
 	}
 	return nil
+}
+
+// noteWatched counts pools that have watchers.
+func (h *Hub) noteWatched(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watched += n
 }
 
 // makeRoom forgets idle pools until there is room for more bytes, and reports whether there

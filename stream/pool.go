@@ -358,10 +358,11 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 			p.released.Store(r)
 		}
 	}
-	if err := p.hub.hold(p, p.fold.Size()+p.pictureBytes()); !errors.Is(err, fold.ErrCrowded) {
-		return err
+	err = p.hub.hold(p, p.fold.Size()+p.pictureBytes())
+	if crowded := new(fold.Crowded); errors.As(err, &crowded) {
+		return nil // the fold takes less the next time it grows
 	}
-	return nil // the fold takes less the next time it grows
+	return err
 }
 
 // drawChanged draws the widgets of a delta.

@@ -21,7 +21,7 @@ func TestAFoldWithoutRoomMergesGroups(t *testing.T) {
 	const room = 2 << 20
 	f.Limit(64<<20, func(bytes int) error {
 		if bytes > room {
-			return ErrCrowded
+			return &Crowded{Room: room / 2}
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package fold
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"unsafe"
@@ -26,7 +27,7 @@ const (
 	// fewGroups is the number of groups that are kept apart whatever they take.
 	fewGroups = 100
 	// meterStep is by how many bytes a fold grows before its meter is asked.
-	meterStep = 1 << 20
+	meterStep = 256 << 10
 	// packAt is how many bytes of open cells are packed while events come in, if the
 	// fold's limit is not so small that an eighth of it is less.
 	packAt = 16 << 20
@@ -39,12 +40,17 @@ const (
 )
 
 // Meter is told how many bytes a fold takes now and may refuse them. Its error ends what
-// the fold was doing; the fold is of no use then. ErrCrowded makes the fold take less instead.
+// the fold was doing; the fold is of no use then. A *Crowded makes the fold take less
+// instead.
 type Meter func(bytes int) error
 
-// ErrCrowded is what a meter returns when a fold has to go on though there is no room: the
-// fold then merges groups until it takes a quarter less, as far as it has groups to merge.
-var ErrCrowded = errors.New("there is no room for all groups of the fold")
+// Crowded is what a meter returns when a fold has to go on though there is no room: the
+// fold then merges groups until it takes so many bytes, as far as it has groups to merge.
+type Crowded struct{ Room int }
+
+func (c *Crowded) Error() string {
+	return fmt.Sprintf("there is room for %d bytes of the fold", c.Room)
+}
 
 // Limit bounds what a fold takes. Past most bytes the widgets with the most groups keep
 // fewer of them apart, which their readings say: see [store.WidgetReading]. meter is asked
@@ -110,9 +116,10 @@ func (f *Fold) gauge() error {
 		return nil
 	}
 	err := f.meter(f.Size())
-	if errors.Is(err, ErrCrowded) {
-		f.shrink(f.Size() / 4 * 3)
-		if err = f.meter(f.Size()); errors.Is(err, ErrCrowded) {
+	var crowded *Crowded
+	if errors.As(err, &crowded) {
+		f.shrink(crowded.Room)
+		if err = f.meter(f.Size()); errors.As(err, &crowded) {
 			return nil
 		}
 	}
