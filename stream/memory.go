@@ -64,19 +64,19 @@ func (h *Hub) viewLimit() int {
 func (h *Hub) hold(p *Pool, bytes int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	more := bytes - p.bytes
 	if h.tenant(p.key.tenant).pools[p.key.view] != p {
 		return nil // it was forgotten, and so is what it takes
 	}
-	room := more <= 0 || h.makeRoom(more)
-	if !room && p.watching.Load() == 0 {
+	more := bytes - p.bytes
+	room := h.makeRoom(more)
+	if !room && more > 0 && p.watching.Load() == 0 {
 		return &Refusal{Reason: "memory", Limit: h.memory.budget >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
 	}
 	h.memory.used += more
 	p.bytes = bytes
 	h.metrics.ViewBytes.Set(float64(h.memory.used))
-	if !room {
-		return &fold.Crowded{Room: h.memory.limit / max(1, h.watched)}
+	if share := h.memory.limit / max(1, h.watched); !room && bytes > share {
+		return &fold.Crowded{Room: max(0, share-p.pictureBytes())}
 	}
 	return nil
 }

@@ -358,11 +358,7 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 			p.released.Store(r)
 		}
 	}
-	err = p.hub.hold(p, p.fold.Size()+p.pictureBytes())
-	if crowded := new(fold.Crowded); errors.As(err, &crowded) {
-		return nil // the fold takes less the next time it grows
-	}
-	return err
+	return p.fold.Gauge()
 }
 
 // drawChanged draws the widgets of a delta.

@@ -96,11 +96,12 @@ func (f *Fold) grew(by int) error {
 	if f.ungauged < min(meterStep, f.packAt) {
 		return nil
 	}
-	return f.gauge()
+	return f.Gauge()
 }
 
-// gauge brings the fold below its limit, if that can be, and asks the meter.
-func (f *Fold) gauge() error {
+// Gauge brings the fold below its limit, if that can be, and asks the meter. Call it after
+// Readings, which take memory too; the error is the meter's.
+func (f *Fold) Gauge() error {
 	f.ungauged = 0
 	open := 0
 	for _, w := range f.widgets {
