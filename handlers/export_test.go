@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+
 	"pulseboard/store"
 	"pulseboard/store/secret"
 )
@@ -13,10 +15,32 @@ func (s *Server) FillStrangersLine() { s.strangersLine = secret.NewLine(0) }
 // now. Hashing them would take long enough for some to be forgiven.
 func (s *Server) FailToSignIn(email store.Email, address string, n int) {
 	for range n {
-		if attempt, _ := s.logins.begin(signInOrigin{email: email, network: networkOf(address)}); attempt != nil {
-			attempt.end(true)
+		s.HoldSignIns(email, address, 1)(true)
+	}
+}
+
+// HoldSignIns begins n attempts, fewer when they are refused. The function that it returns
+// decides them.
+func (s *Server) HoldSignIns(email store.Email, address string, n int) (decide func(failed bool)) {
+	var begun []*loginAttempt
+	for range n {
+		attempt, _, _ := s.logins.begin(context.Background(), signInOrigin{email: email, network: networkOf(address)})
+		if attempt != nil {
+			begun = append(begun, attempt)
 		}
 	}
+	return func(failed bool) {
+		for _, attempt := range begun {
+			attempt.end(failed)
+		}
+	}
+}
+
+// WaitingSignIns is how many attempts wait until others are decided.
+func (s *Server) WaitingSignIns() int {
+	s.logins.mu.Lock()
+	defer s.logins.mu.Unlock()
+	return len(s.logins.crowd.waiting) + len(s.logins.own.waiting)
 }
 
 // Patterns are those of all routes of the site.

@@ -46,15 +46,14 @@ const (
 	waitingStrangers = 64
 	// waitingKnown is the same for those who have.
 	waitingKnown = 64
-	// throttledTakes is how long the answer takes to an attempt that has to wait:
-	// longer than checking a password, so that its time does not tell whether one was.
+	// throttledTakes is how long after it was refused an attempt is answered: longer
+	// than checking a password, so that the time does not tell whether one was.
 	throttledTakes = 500 * time.Millisecond
 )
 
 // postLogin signs a user in. An unknown address and a wrong password get the
 // same answer after the same work.
 func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
-	began := time.Now()
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return fail(http.StatusBadRequest, "bad_form", "The form could not be read. Send email and password as form fields.").because(err)
@@ -79,12 +78,16 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	attempt, wait := s.logins.begin(origin)
-	if attempt == nil {
-		return s.refuseThrottled(w, r, form, wait, began)
+	attempt, refusal, err := s.logins.begin(r.Context(), origin)
+	if err != nil {
+		return err
 	}
-	defer attempt.end(false)
+	if attempt == nil {
+		return s.refuseThrottled(w, r, form, refusal)
+	}
+	defer attempt.end(false) // should this panic
 	user, ambiguous, err := s.authenticate(r.Context(), s.line(origin), email, password, form.Tenant)
+	attempt.end(err == nil && user == nil && !ambiguous)
 	switch {
 	case errors.Is(err, secret.ErrBusy):
 		e := fail(http.StatusServiceUnavailable, "busy", "Too many people sign in at this moment. Try again in a few seconds.").because(err)
@@ -96,9 +99,8 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request) error {
 		form.NeedTenant = true
 		return s.refuseLogin(w, r, form, wrongCredentials("This e-mail address belongs to several workspaces. Enter the one to sign in to."))
 	case user == nil:
-		attempt.end(true)
-		if attempt.wait > 0 {
-			return s.refuseThrottled(w, r, form, attempt.wait, began)
+		if attempt.refusal != (loginRefusal{}) {
+			return s.refuseThrottled(w, r, form, attempt.refusal)
 		}
 		return s.refuseLogin(w, r, form, wrongCredentials("The e-mail address or the password is wrong."))
 	}
@@ -142,12 +144,12 @@ func (s *Server) refuseLogin(w http.ResponseWriter, r *http.Request, form views.
 }
 
 // refuseThrottled answers an attempt that has to wait.
-func (s *Server) refuseThrottled(w http.ResponseWriter, r *http.Request, form views.LoginPage, wait time.Duration, began time.Time) error {
-	time.Sleep(throttledTakes - time.Since(began))
-	seconds := math.Ceil(wait.Seconds())
+func (s *Server) refuseThrottled(w http.ResponseWriter, r *http.Request, form views.LoginPage, refusal loginRefusal) error {
+	time.Sleep(time.Until(refusal.at.Add(throttledTakes)))
+	seconds := math.Ceil(refusal.wait.Seconds())
 	e := fail(http.StatusTooManyRequests, "too_many_attempts",
 		"Too many attempts to sign in. Try again in %.0f s. Where you have signed in before, the right password still works.", seconds)
-	e.RetryAfter = wait
+	e.RetryAfter = refusal.wait
 	return s.refuseLogin(w, r, form, e)
 }
 

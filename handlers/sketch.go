@@ -63,10 +63,10 @@ func (s *failureSketch) cells(key string) failureCells {
 	return cells
 }
 
-// wait returns how long a key has to wait until it may make one more attempt, 0
-// when it may do so now. While only attempts that are not decided stand in the
-// way, that is a second.
-func (s *failureSketch) wait(cells failureCells) time.Duration {
+// room returns how long failures alone make a key wait until it may make one more
+// attempt, 0 when they don't, and whether it is full: no attempt may be made now,
+// be it for those that are not decided.
+func (s *failureSketch) room(cells failureCells) (wait time.Duration, full bool) {
 	now := time.Since(s.began)
 	room := time.Duration(s.burst-1) * s.every
 	failed, all := time.Duration(1<<62), time.Duration(1<<62)
@@ -75,10 +75,7 @@ func (s *failureSketch) wait(cells failureCells) time.Duration {
 		failed = min(failed, debt)
 		all = min(all, debt+time.Duration(c.pending)*s.every)
 	}
-	if all <= room {
-		return 0
-	}
-	return max(time.Second, failed-room)
+	return max(0, failed-room), all > room
 }
 
 // begin counts an attempt that is not decided yet.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -18,9 +19,9 @@ func from(address string, email store.Email) signInOrigin {
 
 // try makes one attempt and says whether it was let in.
 func (t *loginThrottle) try(o signInOrigin, failed bool) (bool, time.Duration) {
-	attempt, wait := t.begin(o)
+	attempt, refusal, _ := t.begin(context.Background(), o)
 	if attempt == nil {
-		return false, wait
+		return false, refusal.wait
 	}
 	attempt.end(failed)
 	return true, 0
@@ -63,35 +64,6 @@ func TestFailuresAreForgivenInTime(t *testing.T) {
 		time.Sleep(accountBurst * accountEvery)
 		if in := throttle.attempts(100, ann, true); in != accountBurst {
 			t.Errorf("after all are forgiven %d attempts, want %d", in, accountBurst)
-		}
-	})
-}
-
-func TestAttemptsThatAreNotDecidedCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		throttle, ann := newLoginThrottle(), from("192.0.2.1", "ann@example.com")
-		atOnce := func(n int) (begun []*loginAttempt) {
-			for range n {
-				if attempt, wait := throttle.begin(ann); attempt != nil {
-					begun = append(begun, attempt)
-				} else if wait != time.Second {
-					t.Fatalf("wait %v for attempts that may succeed", wait)
-				}
-			}
-			return begun
-		}
-		for _, failed := range []bool{false, true} {
-			begun := atOnce(100)
-			if len(begun) != accountBurst {
-				t.Fatalf("%d of 100 attempts at once", len(begun))
-			}
-			for _, attempt := range begun {
-				attempt.end(failed)
-				attempt.end(true) // it is decided already
-			}
-		}
-		if in := throttle.attempts(1, ann, true); in != 0 {
-			t.Error("failures at once did not count")
 		}
 	})
 }
@@ -174,13 +146,13 @@ func TestAKnownNetworkTellsNothing(t *testing.T) {
 		known.knownNetwork = true
 		random := rand.New(rand.NewPCG(1, 2))
 		for i := range 1_000 {
-			attempt, wait := with.begin(known)
+			attempt, refusal, _ := with.begin(t.Context(), known)
 			if attempt != nil {
 				attempt.end(true)
-				wait = attempt.wait
+				refusal = attempt.refusal
 			}
-			if _, want := without.try(unknown, true); wait != want {
-				t.Fatalf("attempt %d: wait %v and %v", i, wait, want)
+			if _, want := without.try(unknown, true); refusal.wait != want {
+				t.Fatalf("attempt %d: wait %v and %v", i, refusal.wait, want)
 			}
 			time.Sleep(time.Duration(random.IntN(30_000)) * time.Millisecond / 2)
 		}
@@ -195,13 +167,21 @@ func TestNoPatternOfGuessesGetsMore(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			began, guesses := time.Now(), 0
 			var open []*loginAttempt
+			let := make(chan *loginAttempt, 2_000)
 			for range 2_000 {
 				switch random.IntN(4) {
 				case 0, 1:
-					if attempt, _ := throttle.begin(ann); attempt != nil {
-						open = append(open, attempt)
-					}
+					go func() {
+						attempt, _, _ := throttle.begin(t.Context(), ann)
+						let <- attempt
+					}()
 				case 2:
+					synctest.Wait()
+					for len(let) > 0 {
+						if attempt := <-let; attempt != nil {
+							open = append(open, attempt)
+						}
+					}
 					if len(open) > 0 {
 						failed := random.IntN(3) > 0
 						open[0].end(failed)
@@ -263,8 +243,8 @@ func TestSharedCellsMakeNobodyWaitLong(t *testing.T) {
 		for range 1_000 {
 			sketch.end(cells, true)
 		}
-		if wait := sketch.wait(cells); wait != accountEvery {
-			t.Errorf("wait %v, want %v", wait, accountEvery)
+		if wait, full := sketch.room(cells); wait != accountEvery || !full {
+			t.Errorf("wait %v, full %t, want %v", wait, full, accountEvery)
 		}
 	})
 }
