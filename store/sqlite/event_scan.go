@@ -23,17 +23,34 @@ import (
 // widgets of their time say so. The error is store.ErrNotFound when there is no such tenant.
 func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan store.Scan, fn func(*store.Event) error) (head store.EventSeq, err error) {
 	defer wrap(&err, "ScanEvents")
-	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+	read := func(tx *sqlx.Tx, head store.EventSeq) error {
 		lost, err := scanEvents(ctx, tx, tenant, head, scan, fn)
 		s.damage.noteSegments(tenant, lost)
 		return err
+	}
+	head, err = s.readAt(ctx, s.scans, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+		if head-scan.After > shortScan {
+			return errLong
+		}
+		return read(tx, head)
 	})
+	if errors.Is(err, errLong) {
+		return s.readAt(ctx, s.builds, tenant, read)
+	}
+	return head, err
 }
+
+// shortScan is how many events at the head are read on the connections for views that are open, in
+// some 50 ms at most. A scan of more is like reading a view from the beginning.
+const shortScan = 100_000
+
+// errLong ends a scan that is not for the connections that it has begun on.
+var errLong = errors.New("too long a scan")
 
 // readAt calls fn to read as of one moment, and gives the tenant's head at it. The
 // error is store.ErrNotFound when there is no such tenant.
-func (s *Store) readAt(ctx context.Context, tenant store.TenantID, fn func(tx *sqlx.Tx, head store.EventSeq) error) (head store.EventSeq, err error) {
-	tx, err := s.scans.BeginTxx(ctx, nil)
+func (s *Store) readAt(ctx context.Context, db *sqlx.DB, tenant store.TenantID, fn func(tx *sqlx.Tx, head store.EventSeq) error) (head store.EventSeq, err error) {
+	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +115,7 @@ const valuesScanned = 50_000
 func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, property string, from, to time.Time, limit int) (values []string, err error) {
 	defer wrap(&err, "PropertyValues")
 	first, end := microBounds(from, to)
-	rows, err := s.scans.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
+	rows, err := s.values.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
 		WHERE tenant_id = ? AND last_time >= ? AND first_time < ? ORDER BY last_time DESC`, tenant, first, end)
 	if err != nil {
 		return nil, err

@@ -110,7 +110,7 @@ func TestScanEndsWithAnError(t *testing.T) {
 	tenant := newTenant(t, s, "acme")
 	record(t, s, tenant, noon, store.Event{Name: "x"}, store.Event{Name: "y"})
 	stop := errors.New("enough")
-	for range 2 * readers { // no connection is lost by it
+	for range 2 * scanPool.connections { // no connection is lost by it
 		calls := 0
 		_, err := s.ScanEvents(t.Context(), tenant, store.Scan{}, func(*store.Event) error { calls++; return stop })
 		if !errors.Is(err, stop) || calls != 1 {

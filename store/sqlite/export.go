@@ -28,7 +28,7 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 	damaged := int64(0)
 	for after := scan.After; after < head; {
 		var segment packedRow
-		err := s.scans.GetContext(ctx, &segment, selectSegment+`INDEXED BY segments_seq
+		err := s.chores.GetContext(ctx, &segment, selectSegment+`INDEXED BY segments_seq
 			WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ? ORDER BY last_seq LIMIT 1`, tenant, after, first, end)
 		if errors.Is(err, sql.ErrNoRows) {
 			break

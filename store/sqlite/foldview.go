@@ -20,7 +20,7 @@ import (
 // lack some of them say so. The error is store.ErrNotFound when there is no such tenant.
 func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (head store.EventSeq, err error) {
 	defer wrap(&err, "FoldView")
-	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+	return s.readAt(ctx, s.builds, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
 		restorer := restorer{ctx: ctx, tx: tx, tenant: tenant, fold: f, damage: &s.damage, rows: map[fold.RollupKey]rollupRow{}, known: f.RollupsRead()}
 		if err := restorer.restore(); err != nil {
 			return err

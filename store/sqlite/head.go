@@ -44,7 +44,7 @@ func (s *Store) Changes(ctx context.Context, every time.Duration, fn func()) {
 func (s *Store) watch(ctx context.Context, look <-chan time.Time, fn func()) {
 	// SQLite counts the commits of other connections only, as a connection sees
 	// them: so it is one that never changes and never writes.
-	db, err := connect(s.path, s.waits.request, "&_query_only=1", 1)
+	db, err := pool{connections: 1, cache: readerPool.cache}.connect(s.path, s.waits.request)
 	if err != nil {
 		return
 	}

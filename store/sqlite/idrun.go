@@ -171,7 +171,7 @@ func writeRun(ctx context.Context, tx *sqlx.Tx, ids []seenID) error {
 func (s *Store) mergeRuns(ctx context.Context) error {
 	for {
 		var runs []idRun
-		if err := s.scans.SelectContext(ctx, &runs, idRuns+`ORDER BY last_received`); err != nil {
+		if err := s.chores.SelectContext(ctx, &runs, idRuns+`ORDER BY last_received`); err != nil {
 			return err
 		}
 		some := mergeableRuns(runs, int64(s.ids.seal))
@@ -318,7 +318,7 @@ func (s *Store) idsOfRun(ctx context.Context, run int64) iter.Seq2[seenID, error
 		at, within := int64(math.MinInt64), `first_hash >= ?`
 		for {
 			var packed []byte
-			err := s.scans.QueryRowContext(ctx, `SELECT first_hash, packed FROM id_pages WHERE run = ? AND `+within+` ORDER BY first_hash LIMIT 1`, run, at).Scan(&at, &packed)
+			err := s.chores.QueryRowContext(ctx, `SELECT first_hash, packed FROM id_pages WHERE run = ? AND `+within+` ORDER BY first_hash LIMIT 1`, run, at).Scan(&at, &packed)
 			if errors.Is(err, sql.ErrNoRows) {
 				return
 			}
@@ -367,7 +367,7 @@ func (s *Store) forgetIDs(ctx context.Context, before int64) error {
 	})
 	for run := int64(-1); err == nil; {
 		var gone bool
-		err = s.scans.QueryRowContext(ctx, `SELECT run, NOT EXISTS (SELECT 1 FROM id_runs WHERE id = run) FROM id_pages WHERE run > ? ORDER BY run LIMIT 1`, run).Scan(&run, &gone)
+		err = s.chores.QueryRowContext(ctx, `SELECT run, NOT EXISTS (SELECT 1 FROM id_runs WHERE id = run) FROM id_pages WHERE run > ? ORDER BY run LIMIT 1`, run).Scan(&run, &gone)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -299,7 +299,7 @@ func TestShortReadsWaitForNoLongOnes(t *testing.T) {
 	a := newAt(t)
 	scanning, release := make(chan struct{}), make(chan struct{})
 	var scans sync.WaitGroup
-	for range readers {
+	for range scanPool.connections {
 		scans.Go(func() {
 			once := false
 			_, err := a.s.ScanEvents(t.Context(), a.tenant, store.Scan{}, func(*store.Event) error {
@@ -315,7 +315,7 @@ func TestShortReadsWaitForNoLongOnes(t *testing.T) {
 			}
 		})
 	}
-	for range readers {
+	for range scanPool.connections {
 		<-scanning
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

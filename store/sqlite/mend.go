@@ -177,7 +177,7 @@ type newBlock struct {
 
 // rebuildSome makes some of the damaged blocks of a rollup anew, without writing them.
 func (s *Store) rebuildSome(ctx context.Context, tenant store.TenantID, id int64, wanted map[fold.RollupKey]fold.Rollup) (some []newBlock, rollup fold.Rollup, err error) {
-	_, err = s.readAt(ctx, tenant, func(tx *sqlx.Tx, _ store.EventSeq) error {
+	_, err = s.readAt(ctx, s.chores, tenant, func(tx *sqlx.Tx, _ store.EventSeq) error {
 		var row rollupRow
 		err := tx.GetContext(ctx, &row, `SELECT id, key, upto, wide FROM rollups WHERE id = ? AND tenant_id = ?`, id, tenant)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -287,7 +287,7 @@ func (s *Store) keepGaps(ctx context.Context, tenant store.TenantID, lost []lost
 // damagedSegments gives the segments of a tenant that are known to be damaged.
 func (s *Store) damagedSegments(ctx context.Context, tenant store.TenantID) (map[store.EventSeq]bool, error) {
 	var seqs []store.EventSeq
-	err := s.reader.SelectContext(ctx, &seqs, `SELECT last_seq FROM gaps WHERE tenant_id = ?`, tenant)
+	err := s.chores.SelectContext(ctx, &seqs, `SELECT last_seq FROM gaps WHERE tenant_id = ?`, tenant)
 	damaged := map[store.EventSeq]bool{}
 	for _, seq := range seqs {
 		damaged[seq] = true
@@ -301,7 +301,7 @@ const oldGaps = `FROM gaps WHERE tenant_id = ?1 AND last_time < ?2 AND last_seq 
 // forgetGaps forgets the gaps before a moment from which rollups are kept.
 func (s *Store) forgetGaps(ctx context.Context, tenant store.TenantID, before time.Time) error {
 	var old int
-	err := s.reader.GetContext(ctx, &old, `SELECT count(*) `+oldGaps, tenant, before.UnixMicro())
+	err := s.chores.GetContext(ctx, &old, `SELECT count(*) `+oldGaps, tenant, before.UnixMicro())
 	if err != nil || old == 0 {
 		return err
 	}

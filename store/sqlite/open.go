@@ -4,9 +4,9 @@
 //
 // A [Store] may be used by any number of goroutines, and several processes may
 // have the same file open: the server and commands beside it. Within a process
-// one connection writes, one transaction after the other, and a few read; each read
-// sees the last commit before it began and waits for no writer. Events that arrive
-// together share a transaction, and tenants take turns. A writer of another process is
+// one connection writes, one transaction after the other, and a few read, some for each kind
+// of read (connections.go); each read sees the last commit before it began and waits for no
+// writer. Events that arrive together share a transaction, and tenants take turns. A writer of another process is
 // waited for, but not for ever: 2 s for a request, 10 s in the background or of a command
 // (see [Patient]); then the error is store.ErrBusy. A context that ends
 // while a writer waits ends the wait; a transaction that has begun is completed, for it
@@ -52,11 +52,6 @@ const (
 	// lockSlice is how long a writer waits inside SQLite at a time: a wait in there
 	// can't be interrupted, and callers may give up.
 	lockSlice = 50 * time.Millisecond
-	// writerCache is what SQLite keeps of the file for the writer: −KiB.
-	writerCache = "-16000"
-	// readers is the number of connections that read at once: so many for what is read
-	// in a moment, and as many for scans, which may take seconds.
-	readers = 4
 	// logPages is the size of the log, in pages of 4 KiB, from which it is emptied
 	// into the database. A longer log brings a page that changes often home once
 	// for several batches.
@@ -68,8 +63,7 @@ type Store struct {
 	path   string
 	waits  waits
 	writer *sqlx.DB
-	reader *sqlx.DB // for what is read in a moment
-	scans  *sqlx.DB // for what takes longer, so that nobody waits behind it for a small thing
+	readers
 
 	statements statements
 
@@ -120,13 +114,10 @@ func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 			s.Close()
 		}
 	}()
-	if s.writer, err = connect(path, min(waits.request, lockSlice), "&_txlock=immediate&_cache_size="+writerCache, 1); err != nil {
+	if s.writer, err = connect(path, min(waits.request, lockSlice), "&_txlock=immediate"+cacheOf(writerCache), 1); err != nil {
 		return nil, err
 	}
-	if s.reader, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
-		return nil, err
-	}
-	if s.scans, err = connect(path, waits.request, "&_query_only=1", readers); err != nil {
+	if err := s.readers.open(path, waits.request); err != nil {
 		return nil, err
 	}
 	if err := s.check(ctx); err != nil {
@@ -153,7 +144,7 @@ func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 type statements struct {
 	headOf, moveHead, insertSegment *sqlx.Stmt // of writer
 	ids                             idStatements
-	selectStep                      *sqlx.Stmt // of reader
+	selectStep                      *sqlx.Stmt // of chores
 }
 
 func (s *Store) prepare(ctx context.Context) error {
@@ -164,7 +155,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	})
 	return errors.Join(err,
 		s.statements.ids.prepare(ctx, s.writer),
-		prepareAll(ctx, s.reader, map[string]**sqlx.Stmt{selectStep: &s.statements.selectStep}))
+		prepareAll(ctx, s.chores, map[string]**sqlx.Stmt{selectStep: &s.statements.selectStep}))
 }
 
 func prepareAll(ctx context.Context, db sqlx.PreparerContext, all map[string]**sqlx.Stmt) (err error) {
@@ -267,34 +258,6 @@ func openingError(path string, err error) error {
 	return fmt.Errorf("open %s: %w", path, translate(err))
 }
 
-// connect makes a pool of connections. What holds for each of them stands in the
-// address: a PRAGMA sent once would reach one connection only.
-func connect(path string, wait time.Duration, options string, connections int) (*sqlx.DB, error) {
-	dsn := fmt.Sprintf("file:%s?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&_busy_timeout=%d%s",
-		escapePath(path), wait.Milliseconds(), options)
-	db, err := sqlx.Open("sqlite3", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	return db, nil
-}
-
-// escapePath keeps the characters that end a path in an SQLite URI out of it.
-func escapePath(path string) string {
-	escaped := make([]byte, 0, len(path))
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; c {
-		case '?', '#', '%':
-			escaped = fmt.Appendf(escaped, "%%%02X", c)
-		default:
-			escaped = append(escaped, c)
-		}
-	}
-	return string(escaped)
-}
-
 // pathCause drops the name of the call and the path from an error that names both.
 func pathCause(err error) error {
 	var pe *fs.PathError
@@ -310,13 +273,11 @@ func (s *Store) Close() error {
 		s.committer.close()
 	}
 	s.background.end()
-	var errs []error
-	for _, db := range []*sqlx.DB{s.reader, s.scans, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	err := s.readers.close()
+	if s.writer != nil {
+		err = errors.Join(err, s.writer.Close())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // Ping says whether the store can be read.

@@ -76,13 +76,13 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 // stand before all others, for events are kept in the order they come in.
 func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before time.Time) (more bool, err error) {
 	var passed int64 // by all rollups
-	err = s.reader.GetContext(ctx, &passed, `SELECT coalesce(min(upto), heads.events) FROM heads
+	err = s.chores.GetContext(ctx, &passed, `SELECT coalesce(min(upto), heads.events) FROM heads
 		LEFT JOIN rollups ON rollups.tenant_id = heads.tenant_id AND wide = 0 WHERE heads.tenant_id = ?`, tenant)
 	if err != nil {
 		return false, err
 	}
 	var old []segmentRow
-	err = s.reader.SelectContext(ctx, &old, segmentRows+`WHERE tenant_id = ? AND last_seq <= ? ORDER BY last_seq LIMIT ?`, tenant, passed, forgetSegments)
+	err = s.chores.SelectContext(ctx, &old, segmentRows+`WHERE tenant_id = ? AND last_seq <= ? ORDER BY last_seq LIMIT ?`, tenant, passed, forgetSegments)
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +117,7 @@ func (s *Store) forgetSteps(ctx context.Context, tenant store.TenantID, before t
 		Tier   int64
 		Start  int64
 	}
-	err = s.scans.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
+	err = s.chores.SelectContext(ctx, &old, `SELECT rollup_id, tier, start FROM rollups JOIN rollup_steps ON rollup_id = id
 		WHERE tenant_id = ? AND (wide = 1 OR start < ? AND changed < ?) LIMIT ?`, tenant, before.Unix(), daysOf(before), forgetBite)
 	if err != nil || len(old) == 0 {
 		return false, err
@@ -143,7 +143,7 @@ func daysOf(t time.Time) int64 { return t.Unix() / 86400 }
 func (s *Store) Shrink(ctx context.Context) (more bool, err error) {
 	defer wrap(&err, "Shrink")
 	var pages struct{ Free, Kind int64 }
-	err = s.reader.GetContext(ctx, &pages, `SELECT freelist_count AS free, auto_vacuum AS kind FROM pragma_freelist_count, pragma_auto_vacuum`)
+	err = s.chores.GetContext(ctx, &pages, `SELECT freelist_count AS free, auto_vacuum AS kind FROM pragma_freelist_count, pragma_auto_vacuum`)
 	if err != nil || pages.Free < 5*shrinkBite || pages.Kind != incrementalVacuum {
 		return false, err // a few are needed again soon
 	}

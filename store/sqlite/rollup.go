@@ -191,7 +191,7 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store.EventSeq, fn func(*store.Event) error) (head, upto store.EventSeq, err error) {
 	upto = after
 	var lost []lostSegment
-	head, err = s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
+	head, err = s.readAt(ctx, s.chores, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
 		if head <= after {
 			return nil
 		}

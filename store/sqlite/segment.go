@@ -156,7 +156,7 @@ const mergedTogether = 16
 func (s *Store) mergeSegments(ctx context.Context, tenant store.TenantID) error {
 	for {
 		var tail []segmentRow
-		err := s.scans.SelectContext(ctx, &tail, segmentRows+`WHERE tenant_id = ? ORDER BY last_seq DESC LIMIT ?`, tenant, segmentEvents)
+		err := s.chores.SelectContext(ctx, &tail, segmentRows+`WHERE tenant_id = ? ORDER BY last_seq DESC LIMIT ?`, tenant, segmentEvents)
 		if err != nil {
 			return err
 		}
@@ -288,7 +288,7 @@ func (s *Store) packRun(ctx context.Context, tenant store.TenantID, run []segmen
 	received := int64(0)
 	for _, row := range slices.Backward(run) {
 		var segment packedRow
-		err := s.scans.GetContext(ctx, &segment, selectSegment+`WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
+		err := s.chores.GetContext(ctx, &segment, selectSegment+`WHERE id = ? AND last_seq = ? AND events = ?`, row.ID, row.LastSeq, row.Events)
 		if errors.Is(err, sql.ErrNoRows) {
 			return packedSegment{}, errMergedElsewhere
 		}
