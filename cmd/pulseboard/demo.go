@@ -73,7 +73,7 @@ func prepareDemo(ctx context.Context, st *sqlite.Store, dir string, registry *pr
 		return nil, err
 	}
 	d := &demo{st: st, tenant: tenant, shop: newShop(), own: own}
-	d.past = &past{st: st, tenant: tenant.ID, shop: newShop(), now: time.Now().Truncate(time.Second)}
+	d.past = &past{st: st, tenant: tenant.ID, shop: newShop(), now: time.Now().Truncate(time.Second), reach: demoPast}
 	return d, d.past.recordRecent(ctx)
 }
 

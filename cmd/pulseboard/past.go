@@ -26,7 +26,8 @@ type past struct {
 	st     *sqlite.Store
 	tenant store.TenantID
 	shop   *shop
-	now    time.Time // when the server was started
+	now    time.Time     // when the server was started
+	reach  time.Duration // how far back it goes
 }
 
 // recordRecent records what is missing of the last hours, and the rest of the hour in
@@ -52,7 +53,7 @@ func (p *past) recordRecent(ctx context.Context) error {
 
 // recordOlder records the hours before those, the newest first, that have no events yet.
 func (p *past) recordOlder(ctx context.Context) error {
-	for end := p.now.Add(-demoRecent).Truncate(time.Hour); end.After(p.now.Add(-demoPast)); end = end.Add(-time.Hour) {
+	for end := p.now.Add(-demoRecent).Truncate(time.Hour); end.After(p.now.Add(-p.reach)); end = end.Add(-time.Hour) {
 		from := end.Add(-time.Hour)
 		known, err := p.hasEvents(ctx, from, end)
 		if err != nil {
