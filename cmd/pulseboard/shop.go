@@ -48,8 +48,19 @@ func (s *shop) pick(shares []share) store.Value {
 	return store.Text(shares[0].value)
 }
 
-// visitorsKnown is the number of people who ever come to the shop.
-const visitorsKnown = 6_000
+const (
+	// newcomers is how many people discover the shop in a second. So the longer a range,
+	// the more visitors it has.
+	newcomers = 0.5
+	// returning is how many seconds after discovering it people visit the shop, on average.
+	returning = 2 * 3600
+)
+
+// visitor draws a person who visits at a moment.
+func (s *shop) visitor(at time.Time) string {
+	discovered := float64(at.Unix()) - s.rand.ExpFloat64()*returning
+	return "v" + strconv.FormatInt(int64(discovered*newcomers), 36)
+}
 
 // second gives the events of one second.
 func (s *shop) second(at time.Time) []store.Event {
@@ -60,7 +71,7 @@ func (s *shop) second(at time.Time) []store.Event {
 		events = append(events, store.Event{
 			Name:       name,
 			Time:       at.Add(time.Duration(s.rand.Int64N(int64(time.Second)))).UTC(),
-			User:       "v" + strconv.Itoa(int(math.Floor(math.Pow(s.rand.Float64(), 1.6)*visitorsKnown))),
+			User:       s.visitor(at),
 			Properties: store.NewProperties(properties),
 		})
 	}
