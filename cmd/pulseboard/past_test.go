@@ -35,7 +35,7 @@ func TestThePastOfTheDemoIsCompletedAfterInterruptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	started := time.Date(2026, 2, 9, 15, 12, 30, 0, time.UTC)
+	started := time.Date(2026, 2, 9, 15, 3, 30, 0, time.UTC)
 	startedAt := func(now time.Time, reach time.Duration) *past {
 		return &past{st: st, tenant: tenant.ID, shop: newShop(), now: now, reach: reach}
 	}
@@ -64,7 +64,7 @@ func TestThePastOfTheDemoIsCompletedAfterInterruptions(t *testing.T) {
 	for at := later.now.Add(-later.reach).Truncate(time.Hour); at.Before(later.now); at = at.Add(time.Hour) {
 		whole := 3600
 		if at.Equal(later.now.Truncate(time.Hour)) {
-			whole = 12*60 + 30
+			whole = 3*60 + 30
 		}
 		// The shop has 0.8 events a second in its quietest hour, and 5 in its liveliest.
 		if n := hours[at]; n < whole/2 || n > 6*whole {
