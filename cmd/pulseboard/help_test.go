@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -285,6 +284,6 @@ func TestTheReadmesFiveMinutes(t *testing.T) {
 		}
 	}
 	if got, want := string(s.readings(client)["requests"]), "2"; got != want {
-		t.Error(fmt.Sprintf("the board counts %s requests, want %s", got, want))
+		t.Errorf("the board counts %s requests, want %s", got, want)
 	}
 }
