@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,21 +30,18 @@ const (
 //go:embed demo/*.yaml
 var demoBoards embed.FS
 
-// demoPast is how far back the demo's events reach at its first start: far enough to
-// compare the longest range of its boards with the period before.
-const demoPast = 25 * time.Hour
-
 // demo feeds the demo's tenant: with the events of a simulated shop, and with
 // the server's own figures.
 type demo struct {
 	st     *sqlite.Store
 	tenant store.Tenant
 	shop   *shop
+	past   *past
 	own    *ownFigures
 }
 
 // prepareDemo makes the demo's tenant, user and dashboards where they are
-// missing, and a past for its shop. The server's own figures are read from the registry.
+// missing, and the recent past of its shop. The server's own figures are read from the registry.
 func prepareDemo(ctx context.Context, st *sqlite.Store, dir string, registry *prometheus.Registry) (*demo, error) {
 	own, err := newOwnFigures(registry, theOwnFigures)
 	if err != nil {
@@ -75,7 +73,8 @@ func prepareDemo(ctx context.Context, st *sqlite.Store, dir string, registry *pr
 		return nil, err
 	}
 	d := &demo{st: st, tenant: tenant, shop: newShop(), own: own}
-	return d, d.fillPast(ctx)
+	d.past = &past{st: st, tenant: tenant.ID, shop: newShop(), now: time.Now().Truncate(time.Second), reach: demoPast}
+	return d, d.past.recordRecent(ctx)
 }
 
 func readDemoBoards() ([]store.Dashboard, error) {
@@ -98,31 +97,6 @@ func readDemoBoards() ([]store.Dashboard, error) {
 	return boards, nil
 }
 
-// fillPast simulates the time since the last event, at most demoPast of it.
-func (d *demo) fillPast(ctx context.Context) error {
-	now := time.Now().Truncate(time.Second)
-	from := now.Add(-demoPast)
-	last, err := d.st.LastEvent(ctx, d.tenant.ID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if last.After(from) {
-		from = last.Truncate(time.Second).Add(time.Second)
-	}
-	var batch []store.Event
-	for at := from; at.Before(now); at = at.Add(time.Second) {
-		batch = append(batch, d.shop.second(at)...)
-		if len(batch) >= importBatch {
-			if _, err := d.st.Record(ctx, d.tenant.ID, batch, now); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	_, err = d.st.Record(ctx, d.tenant.ID, batch, now)
-	return err
-}
-
 // announce prints where the demo is and how to get in.
 func (d *demo) announce(out io.Writer, url string) {
 	fmt.Fprintf(out, "\nDemo, with made-up data: %s\n  e-mail    %s\n  password  %s\n\n", url, demoEmail, demoPassword)
@@ -131,8 +105,15 @@ func (d *demo) announce(out io.Writer, url string) {
 // ownFiguresEvery is how often the server reports on itself.
 const ownFiguresEvery = 5 * time.Second
 
-// run keeps the shop open until ctx ends.
+// run keeps the shop open until ctx ends, and records its older past meanwhile.
 func (d *demo) run(ctx context.Context, hub *stream.Hub, log *slog.Logger) {
+	var past sync.WaitGroup
+	defer past.Wait()
+	past.Go(func() {
+		if err := d.past.recordOlder(ctx); err != nil && ctx.Err() == nil {
+			log.Error("the demo could not record its past", "error", err)
+		}
+	})
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	reported := time.Now()

@@ -42,6 +42,7 @@ type cli struct {
 	Backup    backupCmd    `cmd:"" help:"Write a copy of all data to a file, also while a server runs."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup into the data folder. Stop the server first."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit and Go version."`
+	Help      helpCmd      `cmd:"" help:"Print a topic of the manual, or the list of topics."`
 }
 
 // console is where a command reads and writes.

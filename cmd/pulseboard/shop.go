@@ -9,8 +9,9 @@ import (
 	"pulseboard/store"
 )
 
-// shop simulates a small web shop: visits follow the hours of the day, some
-// visitors sign up, some order, and now and then the server has an incident.
+// shop simulates a small web shop: visits follow the hours of the day and the days
+// of the week, some visitors sign up, some order, and now and then the server has an
+// incident.
 type shop struct{ rand *rand.Rand }
 
 func newShop() *shop {
@@ -47,19 +48,30 @@ func (s *shop) pick(shares []share) store.Value {
 	return store.Text(shares[0].value)
 }
 
-// visitorsKnown is the number of people who ever come to the shop.
-const visitorsKnown = 6_000
+const (
+	// newcomers is how many people discover the shop in a second. So the longer a range,
+	// the more visitors it has.
+	newcomers = 0.5
+	// returning is how many seconds after discovering it people visit the shop, on average.
+	returning = 2 * 3600
+)
+
+// visitor draws a person who visits at a moment.
+func (s *shop) visitor(at time.Time) string {
+	discovered := float64(at.Unix()) - s.rand.ExpFloat64()*returning
+	return "v" + strconv.FormatInt(int64(discovered*newcomers), 36)
+}
 
 // second gives the events of one second.
 func (s *shop) second(at time.Time) []store.Event {
 	var events []store.Event
-	busy := dayCurve(at)
+	busy := dayCurve(at) * weekCurve(at)
 	trouble := incident(at)
 	add := func(name string, properties ...store.Property) {
 		events = append(events, store.Event{
 			Name:       name,
 			Time:       at.Add(time.Duration(s.rand.Int64N(int64(time.Second)))).UTC(),
-			User:       "v" + strconv.Itoa(int(math.Floor(math.Pow(s.rand.Float64(), 1.6)*visitorsKnown))),
+			User:       s.visitor(at),
 			Properties: store.NewProperties(properties),
 		})
 	}
@@ -121,13 +133,25 @@ func dayCurve(at time.Time) float64 {
 	return 1 + 0.55*math.Sin((hour-10)/24*2*math.Pi) + 0.12*math.Sin(hour*2.7)
 }
 
-// incident is how badly the shop fares, from 0 to 1: for three minutes of about
-// every forty.
+// weekCurve is how busy the day of the week makes the shop: most on Tuesday evenings,
+// least on Saturday mornings.
+func weekCurve(at time.Time) float64 {
+	const week = 7 * 86400
+	const tuesdayEvening = 5*86400 + 18*3600 // the epoch began on a Thursday
+	return 1 + 0.3*math.Cos(float64(at.Unix()-tuesdayEvening)/week*2*math.Pi)
+}
+
+// incident is how badly the shop fares, from 0 to 1: for three minutes of every forty,
+// and for an hour of every sixty, which ranges of days show.
 func incident(at time.Time) float64 {
-	const every, long = 2400, 180
+	return max(swell(at, 2400, 180), swell(at, 60*3600, 3600))
+}
+
+// swell rises from 0 to 1 and falls again in the first `long` seconds of every `every`.
+func swell(at time.Time, every, long int64) float64 {
 	into := at.Unix() % every
 	if into >= long {
 		return 0
 	}
-	return math.Sin(float64(into) / long * math.Pi)
+	return math.Sin(float64(into) / float64(long) * math.Pi)
 }

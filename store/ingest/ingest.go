@@ -1,11 +1,3 @@
-// Package ingest reads events from the forms they are sent in: JSON, NDJSON,
-// CloudEvents and the requests of Segment's and PostHog's SDKs over HTTP, and files
-// of NDJSON, CSV and the log formats of web servers. Package otlp within it reads
-// those of OpenTelemetry.
-//
-// It knows the limits of an event and names what breaks one, so that good items
-// of a batch are kept and bad ones can be mended. Functions may be called by any
-// number of goroutines; a [Reader] belongs to one.
 package ingest
 
 import (
