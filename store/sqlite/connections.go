@@ -26,8 +26,8 @@ var (
 	// they give way to watchers. Package stream lets people open four at once; two more are for views
 	// that are watched already and have to be read anew.
 	buildPool = pool{6, 1_024}
-	// chorePool is for what is done in the background, and for exports: it looks for single steps
-	// all over a rollup.
+	// chorePool is for what is done in the background, and for exports. Its cache is bigger because
+	// rollups that follow read single steps from all over the file.
 	chorePool = pool{2, 2_048}
 )
 

@@ -54,7 +54,7 @@ func TestReadsWaitForTheirOwnKindOnly(t *testing.T) {
 			hold(t, kinds(a.s)[held])
 			for _, reads := range []map[string]func(context.Context, *at) error{storeReads, backgroundReads} {
 				for name, read := range reads {
-					wait := 5 * time.Second
+					wait := 30 * time.Second
 					waits := kindOf[name] == held
 					if waits {
 						wait = 20 * time.Millisecond
@@ -121,7 +121,7 @@ func TestWatchersWaitForNoBuilds(t *testing.T) {
 	})
 	answers := func(name string, read func(context.Context, *at) error) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if err := read(ctx, a); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -40,8 +40,9 @@ func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan stor
 	return head, err
 }
 
-// shortScan is how many events at the head are read on the connections for views that are open, in
-// some 50 ms at most. A scan of more is like reading a view from the beginning.
+// shortScan is how many events at the head are read on the connections for views that are open,
+// which takes about a tenth of a second. A longer scan is like reading a view from the beginning,
+// and uses the connections for that.
 const shortScan = 100_000
 
 // errLong ends a scan that is not for the connections that it has begun on.
