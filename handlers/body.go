@@ -148,9 +148,12 @@ func looksLikeJSON(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("{")) || bytes.HasPrefix(b, []byte("["))
 }
 
+// isGzip reports whether a body begins like gzip (RFC 1952, 2.3.1).
+func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
+
 // gunzip unpacks what begins like gzip.
 func gunzip(body []byte) ([]byte, error) {
-	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+	if !isGzip(body) {
 		return body, nil
 	}
 	unpacked, err := gzip.NewReader(bytes.NewReader(body))

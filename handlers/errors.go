@@ -80,7 +80,11 @@ func asHTTPError(err error) *httpError {
 		e := fail(http.StatusTooManyRequests, "overloaded", "More events come in than can be kept. Nothing of this batch was; send it again in a moment, and send less at once.").because(err)
 		e.RetryAfter = time.Second
 		return e
-	case errors.Is(err, store.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
+		e := fail(http.StatusServiceUnavailable, "busy", "The server could not do this in time. Try again in a moment.").because(err)
+		e.RetryAfter = 2 * time.Second
+		return e
+	case errors.Is(err, store.ErrBusy):
 		e := fail(http.StatusServiceUnavailable, "busy", "The server's store is busy. Nothing was kept; send it again in a moment.").because(err)
 		e.RetryAfter = 2 * time.Second
 		return e

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"pulseboard/store"
 	"pulseboard/store/ingest"
+	"pulseboard/stream/turns"
 )
 
 // form is a form of requests that bring events.
@@ -53,6 +55,14 @@ func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
 	if err != nil {
 		return eventsAnswer{}, err
 	}
+	decoded := func() {}
+	if coding != "" || len(packed) > largeBatch || isGzip(packed) {
+		if decoded, err = s.waitForLarge(r.Context(), sender); err != nil {
+			return eventsAnswer{}, err
+		}
+	}
+	decoded = sync.OnceFunc(decoded)
+	defer decoded()
 	leave, err := intake.enter(r.Context(), sender...)
 	if err != nil {
 		return eventsAnswer{}, err
@@ -67,6 +77,7 @@ func (s *Server) takeInBatch(r *http.Request, f form) (eventsAnswer, error) {
 	if err != nil {
 		return eventsAnswer{}, unreadableError(err)
 	}
+	decoded() // large batches are kept together too
 	if stranger {
 		if tenant, err = s.keyTenant(r.Context(), sent.Key); err != nil {
 			return eventsAnswer{}, err
@@ -127,7 +138,7 @@ func (s *Server) keyTenant(ctx context.Context, key string) (store.Tenant, error
 const (
 	intakeAtOnce   = 8
 	intakeWaiting  = 2048
-	intakePatience = 10 * time.Second
+	intakePatience = 5 * time.Second
 )
 
 // Bytes of bodies that are being read or wait to be decoded, of all senders of a kind.
@@ -147,13 +158,30 @@ func newIntake(bytes int) *intake {
 	return &intake{bodies: newBudget(bytes), waiting: newBudget(intakeWaiting), working: make(chan struct{}, intakeAtOnce)}
 }
 
-// enter waits for a place; leave gives it back.
-func (i *intake) enter(ctx context.Context, sender ...string) (leave func(), err error) {
+// largeBatch is the size in bytes from which a batch waits its turn to be decoded, as packed
+// batches do, which may be of any size. To unpack and to decode some MiB takes a core for a
+// tenth of a second, so other cores are left to those who watch.
+const largeBatch = 1 << 20
+
+// waitForLarge waits until a batch that may be large may be decoded. Senders take turns. done
+// ends that.
+func (s *Server) waitForLarge(ctx context.Context, sender []string) (done func(), err error) {
+	waiting, cancel := context.WithTimeoutCause(ctx, intakePatience, errIntakeBusy)
+	defer cancel()
+	return s.large.Enter(waiting, turns.Member{Group: sender[0], Name: strings.Join(sender, " ")})
+}
+
+var errIntakeBusy = func() *httpError {
 	busy := fail(http.StatusTooManyRequests, "too_many_requests", "The server is taking in as much as it can. Send this batch again in a moment.")
 	busy.RetryAfter = time.Second
+	return busy
+}()
+
+// enter waits for a place; leave gives it back.
+func (i *intake) enter(ctx context.Context, sender ...string) (leave func(), err error) {
 	waiting := i.waiting.share(sender...)
 	if !waiting.add(1) {
-		return nil, busy
+		return nil, errIntakeBusy
 	}
 	defer waiting.release()
 	patience := time.NewTimer(intakePatience)
@@ -162,7 +190,7 @@ func (i *intake) enter(ctx context.Context, sender ...string) (leave func(), err
 	case i.working <- struct{}{}:
 		return func() { <-i.working }, nil
 	case <-patience.C:
-		return nil, busy
+		return nil, errIntakeBusy
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -81,13 +82,22 @@ func (s *Server) getDashboards(w http.ResponseWriter, r *http.Request) error {
 		}
 		if i < maxPreviews {
 			if item.Preview, err = s.preview(r, a, d); err != nil {
-				requestLog(r.Context(), s.Log).Error("preview failed", "dashboard", d.ID, "error", err)
+				requestLog(r.Context(), s.Log).Log(r.Context(), levelOf(err), "preview failed", "dashboard", d.ID, "error", err)
 			}
 		}
 		page.Items = append(page.Items, item)
 	}
 	s.writePage(w, r, http.StatusOK, views.Dashboards(page))
 	return nil
+}
+
+// levelOf is how loud the log says what could not be shown: what the server refuses by its own
+// limits is nothing to mend.
+func levelOf(err error) slog.Level {
+	if asHTTPError(err).Status == http.StatusInternalServerError {
+		return slog.LevelError
+	}
+	return slog.LevelDebug
 }
 
 // maxPreviews bounds what the list reads: beyond it, cards show no picture.

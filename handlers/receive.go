@@ -46,6 +46,9 @@ func (s *Server) receive(next func(*answerWriter, *http.Request)) http.Handler {
 			ctx, end = outliveHalfClose(ctx)
 		}
 		defer end()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer s.inFlight.begin(cancel)()
 		ctx = context.WithValue(ctx, requestKey{}, received{id, r.Context(), a.body})
 		r = r.WithContext(ctx)
 		if a.body != nil {

@@ -44,6 +44,7 @@ func (s *Server) routes() (mux *siteMap, open []string) {
 	// For machines, and for the pages' own scripts.
 	plain("GET /api/stream/dashboard/{id}", untilSenderLeaves(s.getStream))
 	plain("GET /api/dashboards/{id}/snapshot", s.getSnapshot)
+	plain("GET /schema/dashboard.json", s.getSchema)
 
 	// For those who send events, from a server or from pages of any origin.
 	events := func(path string, h handler) {

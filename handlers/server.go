@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"pulseboard/store/secret"
 	"pulseboard/store/sqlite"
 	"pulseboard/stream"
+	"pulseboard/stream/turns"
 	"pulseboard/views"
 )
 
@@ -57,8 +59,10 @@ type Server struct {
 	logins    *loginThrottle
 	origins   *signInOrigins
 	intake    *intake
-	strangers *intake // of those whose key is known when their body has been read
+	large     *turns.Queue // of batches that take long to decode
+	strangers *intake      // of those whose key is known when their body has been read
 	draining  atomic.Bool
+	inFlight  inFlight
 
 	// Where passwords wait to be checked, of those who have signed in before and of
 	// those who have not.
@@ -98,6 +102,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		origins:   origins,
 		intake:    newIntake(bodiesInFlight),
 		strangers: newIntake(strangersInFlight),
+		large:     turns.New(max(1, runtime.GOMAXPROCS(0)/2)),
 
 		knownLine:     secret.NewLine(waitingKnown),
 		strangersLine: secret.NewLine(waitingStrangers),
@@ -217,6 +222,10 @@ func (s *Server) Drain(ctx context.Context) {
 	s.roster.Drain(ctx)
 	s.hub.Close()
 }
+
+// Abort ends the requests that are still being answered, with an error, and returns when they
+// have ended or ctx ends: then the store can be closed.
+func (s *Server) Abort(ctx context.Context) { s.inFlight.abort(ctx) }
 
 // Handler is the server's handler of all addresses.
 func (s *Server) Handler() http.Handler {

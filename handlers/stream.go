@@ -42,6 +42,7 @@ func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	a.entry.View = string(view.Key())
 	a.entry.Screen = shortName(query.Get("screen"))
 	place, err := s.roster.Enter(a.entry, a.wider)
 	if err != nil {

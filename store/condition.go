@@ -200,7 +200,7 @@ func (c Condition) quotedNumber() bool {
 	return looksNumeric && len(c.operands) == 1 && !c.operands[0].isNumber
 }
 
-// Holds says whether e fulfils the condition. Two numbers compare as numbers;
+// Holds reports whether e fulfils the condition. Two numbers compare as numbers;
 // else = != contains starts-with in compare as text and the orderings do not
 // hold. A missing field fulfils only !=.
 func (c Condition) Holds(e *Event) bool {
@@ -250,7 +250,7 @@ func (c Condition) anyEqual(v Value) bool {
 	return false
 }
 
-// allHold says whether e fulfils every condition.
+// allHold reports whether e fulfils every condition.
 func allHold(conditions []Condition, e *Event) bool {
 	for i := range conditions {
 		if !conditions[i].Holds(e) {

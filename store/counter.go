@@ -16,7 +16,7 @@ type Counter struct {
 // many values there were and, if it is known, their sum. What is not known is null.
 type Totals struct{ Count, Sum Value }
 
-// Since gives what t grew by since an earlier reading. Totals that fell began
+// Since returns what t grew by since an earlier reading. Totals that fell began
 // anew, and all of t came since.
 func (t Totals) Since(last Totals) Totals {
 	count, counts := t.Count.Number()
@@ -38,7 +38,7 @@ func (t Totals) Since(last Totals) Totals {
 	return t
 }
 
-// Properties gives totals as properties: value, the sum; or of a distribution
+// Properties returns totals as properties: value, the sum; or of a distribution
 // count, sum, and as value the mean.
 func (t Totals) Properties() []Property {
 	count, counts := t.Count.Number()

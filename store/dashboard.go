@@ -2,223 +2,9 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
-
-// Measure is what a metric computes.
-type Measure string
-
-// The measures. The percentiles are nearest-rank.
-const (
-	Count   Measure = "count"   // events
-	Uniques Measure = "uniques" // distinct users; events without a user don't count
-	Ratio   Measure = "ratio"   // of the events counted, the share that also fulfils Of
-	Sum     Measure = "sum"     // sum, avg, min, max, p50…p99: of a property's numbers
-	Avg     Measure = "avg"
-	Min     Measure = "min"
-	Max     Measure = "max"
-	P50     Measure = "p50"
-	P90     Measure = "p90"
-	P95     Measure = "p95"
-	P99     Measure = "p99"
-	Rate    Measure = "rate"    // events a second, minute or hour
-	Formula Measure = "formula" // computed from other widgets of the dashboard
-)
-
-// Measures are all measures, in the order they are explained in.
-var Measures = []Measure{Count, Uniques, Ratio, Sum, Avg, Min, Max, P50, P90, P95, P99, Rate, Formula}
-
-// growsCells reports whether a cell of the measure takes more memory the more events it
-// folds.
-func (m Measure) growsCells() bool {
-	return m == Uniques || m == Sum || m == Avg || m.percentile() != 0
-}
-
-// percentile gives p as a whole number of percent, 0 for other measures.
-func (m Measure) percentile() int {
-	switch m {
-	case P50:
-		return 50
-	case P90:
-		return 90
-	case P95:
-		return 95
-	case P99:
-		return 99
-	}
-	return 0
-}
-
-// OfProperty says whether the measure looks at the numbers of a property.
-func (m Measure) OfProperty() bool {
-	switch m {
-	case Sum, Avg, Min, Max, P50, P90, P95, P99:
-		return true
-	}
-	return false
-}
-
-// Metric is how events fold into a reading: a measure, filters, perhaps a grouping.
-type Metric struct {
-	Measure  Measure
-	Event    string      // only events of this name; empty means any
-	Where    []Condition // all must hold
-	Of       []Condition // for Ratio: what the counted share fulfils besides
-	Property string      // for the measures of a property
-	By       string      // the field to group by; empty means no grouping
-	Per      Per         // for Rate; empty means PerSecond
-	Formula  string      // for Formula, with the keys of widgets as names
-}
-
-// Per is the unit of time of a rate.
-type Per string
-
-// The units of time.
-const (
-	PerSecond Per = "1s"
-	PerMinute Per = "1m"
-	PerHour   Per = "1h"
-)
-
-// Pers are all units of time.
-var Pers = []Per{PerSecond, PerMinute, PerHour}
-
-// seconds is the length of the unit.
-func (p Per) seconds() float64 {
-	switch p {
-	case PerMinute:
-		return 60
-	case PerHour:
-		return 3600
-	}
-	return 1
-}
-
-// counts says whether an event is one of those that the metric folds.
-func (m *Metric) counts(e *Event) bool {
-	return (m.Event == "" || e.Name == m.Event) && allHold(m.Where, e)
-}
-
-// groupOf gives the group of an event; without a grouping there is one, named "".
-func (m *Metric) groupOf(e *Event) string {
-	if m.By == "" {
-		return ""
-	}
-	if v, ok := e.Field(m.By); ok {
-		return v.String()
-	}
-	return NoGroup
-}
-
-// Kind is how a widget shows its metric.
-type Kind string
-
-// The kinds of widgets.
-const (
-	Stat     Kind = "stat"
-	Line     Kind = "line"
-	Bars     Kind = "bars"
-	Table    Kind = "table"
-	Gauge    Kind = "gauge"
-	TextKind Kind = "text" // words of the dashboard's author; has no metric and is not streamed
-)
-
-// Kinds are all kinds of widgets.
-var Kinds = []Kind{Stat, Line, Bars, Table, Gauge, TextKind}
-
-// State is how a reading stands to its thresholds.
-type State string
-
-// The states, mildest first.
-const (
-	Normal   State = "normal"
-	Warning  State = "warning"
-	Critical State = "critical"
-)
-
-// Comparison is what a stat is compared with.
-type Comparison string
-
-// Previous is the period of the same length just before.
-const Previous Comparison = "previous"
-
-// Direction is where a number should go.
-type Direction string
-
-// The directions.
-const (
-	Higher Direction = "higher"
-	Lower  Direction = "lower"
-)
-
-// Threshold puts a reading above a number into a state.
-type Threshold struct {
-	Above float64
-	State State
-}
-
-// DefaultLimit is the number of groups shown where a widget says nothing.
-const DefaultLimit = 10
-
-// MaxLimit bounds the groups a widget may ask for.
-const MaxLimit = 1_000
-
-// Widget is how one metric is shown.
-type Widget struct {
-	Key        WidgetKey
-	Title      string
-	Kind       Kind
-	Metric     Metric
-	Limit      int // groups shown; 0 means DefaultLimit
-	Unit       string
-	Compare    Comparison // of a Stat; empty means with nothing
-	Better     Direction  // where a compared number should go; empty means Higher
-	Thresholds []Threshold
-	Max        float64 // end of a gauge's scale; 0 means chosen from the thresholds
-	Width      int     // columns of 12; 0 means chosen by the kind
-	Text       string  // Markdown, for TextKind
-}
-
-// folds says whether the widget has a metric of its own that events fold into.
-func (w Widget) folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
-
-// Groups is the number of groups the widget shows.
-func (w Widget) Groups() int {
-	if w.Limit == 0 {
-		return DefaultLimit
-	}
-	return w.Limit
-}
-
-// Columns is the widget's width, of 12 columns.
-func (w Widget) Columns() int {
-	if w.Width != 0 {
-		return w.Width
-	}
-	switch w.Kind {
-	case Line:
-		return 8
-	case Bars, Gauge:
-		return 4
-	case Table:
-		return 6
-	case TextKind:
-		return 12
-	}
-	return 3
-}
-
-// StateOf gives the state of a reading: that of the highest threshold below it.
-// A reading that is not there is normal.
-func (w Widget) StateOf(n Number) (State, Threshold) {
-	state, crossed := Normal, Threshold{}
-	for _, t := range w.Thresholds {
-		if n.Valid && n.Value > t.Above && (state == Normal || t.Above >= crossed.Above) {
-			state, crossed = t.State, t
-		}
-	}
-	return state, crossed
-}
 
 // Variable lets a viewer narrow a whole dashboard to some values of a property.
 type Variable struct {
@@ -250,8 +36,10 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return e.Path + ": " + e.Message }
 
-// Validate checks the dashboard's rules and gives the first breach as a *FieldError.
-func (d Dashboard) Validate() error {
+// Validate checks the dashboard's rules and returns the first breach as a *FieldError.
+// formulaNames returns the names that a formula reads, or an error that says what is wrong
+// with the formula: store/formula has it, as Names.
+func (d Dashboard) Validate(formulaNames func(formula string) ([]string, error)) error {
 	if _, err := ParseDashboardID(string(d.ID)); err != nil {
 		return &FieldError{"id", err.Error()}
 	}
@@ -290,7 +78,7 @@ func (d Dashboard) Validate() error {
 	}
 	for i, w := range d.Widgets {
 		if w.Metric.Measure == Formula {
-			if err := d.checkFormula(w); err != nil {
+			if err := d.checkFormula(w, formulaNames); err != nil {
 				return &FieldError{fmt.Sprintf("widgets[%d].formula", i), err.Error()}
 			}
 		}
@@ -298,106 +86,38 @@ func (d Dashboard) Validate() error {
 	return nil
 }
 
-func (w Widget) validate(path string) error {
-	fail := func(field, format string, args ...any) error {
-		return &FieldError{path + "." + field, fmt.Sprintf(format, args...)}
+// checkFormula returns an error that says what is wrong with a widget's formula.
+func (d Dashboard) checkFormula(w Widget, formulaNames func(formula string) ([]string, error)) error {
+	names, err := formulaNames(w.Metric.Formula)
+	if err != nil {
+		return err
 	}
-	if _, err := ParseWidgetKey(string(w.Key)); err != nil {
-		return fail("key", "%v", err)
-	}
-	if !contains(Kinds, w.Kind) {
-		return fail("kind", "unknown kind %q: use one of %s", w.Kind, join(Kinds))
-	}
-	if w.Width < 0 || w.Width > 12 {
-		return fail("width", "%d columns: use 1 to 12", w.Width)
-	}
-	if w.Limit < 0 || w.Limit > MaxLimit {
-		return fail("limit", "%d groups: use 1 to %d", w.Limit, MaxLimit)
-	}
-	for i, t := range w.Thresholds {
-		if t.State != Warning && t.State != Critical {
-			return fail(fmt.Sprintf("thresholds[%d].state", i), "unknown state %q: use warning or critical", t.State)
+	for _, name := range names {
+		i := slices.IndexFunc(d.Widgets, func(o Widget) bool { return string(o.Key) == name })
+		switch {
+		case i < 0:
+			return fmt.Errorf("%q is no widget of this dashboard: name one by its key%s", name, d.formulaKeys(w))
+		case d.Widgets[i].Kind == TextKind:
+			return fmt.Errorf("widget %q is a text and has no number", name)
+		case d.Widgets[i].Metric.Measure == Formula:
+			return fmt.Errorf("widget %q is a formula itself: write out what it computes", name)
+		case d.Widgets[i].Metric.By != "":
+			return fmt.Errorf("widget %q shows groups, so it has no one number: name one without by", name)
 		}
-	}
-	switch {
-	case w.Compare != "" && w.Compare != Previous:
-		return fail("compare", "unknown comparison %q: use previous", w.Compare)
-	case w.Compare != "" && w.Kind != Stat:
-		return fail("compare", "only widgets of kind stat are compared")
-	case w.Better != "" && w.Better != Higher && w.Better != Lower:
-		return fail("better", "unknown direction %q: use higher or lower", w.Better)
-	case w.Better != "" && w.Compare == "":
-		return fail("better", "says in which colour a change is shown: add compare: previous, or leave it out")
-	}
-	m := w.Metric
-	if w.Kind == TextKind {
-		if m.Measure != "" {
-			return fail("measure", "a text widget measures nothing: leave it out")
-		}
-		return nil
-	}
-	if w.Text != "" {
-		return fail("text", "only widgets of kind text have one")
-	}
-	if m.Measure == Formula {
-		return w.validateFormula(fail)
-	}
-	switch {
-	case !contains(Measures, m.Measure):
-		return fail("measure", "unknown measure %q: use one of %s", m.Measure, join(Measures))
-	case m.Measure.OfProperty() && m.Property == "":
-		return fail("property", "is missing: %s needs the property whose numbers it takes", m.Measure)
-	case !m.Measure.OfProperty() && m.Property != "":
-		return fail("property", "%s looks at no property: leave it out, or measure sum, avg, min, max or a percentile", m.Measure)
-	case m.Measure == Ratio && len(m.Of) == 0:
-		return fail("of", "is missing: ratio needs the conditions of the share it counts")
-	case m.Measure != Ratio && len(m.Of) > 0:
-		return fail("of", "only measure ratio has it; to filter use where")
-	case m.Per != "" && m.Measure != Rate:
-		return fail("per", "only measure rate has it")
-	case m.Per != "" && !contains(Pers, m.Per):
-		return fail("per", "unknown unit of time %q: use one of %s", m.Per, join(Pers))
-	case m.Formula != "":
-		return fail("formula", "only measure formula has one")
-	case (w.Kind == Bars || w.Kind == Table) && m.By == "":
-		return fail("by", "is missing: %s shows groups, so name the property to group by", w.Kind)
-	case (w.Kind == Stat || w.Kind == Gauge) && m.By != "":
-		return fail("by", "a %s shows one number: leave it out, or use bars, table or line", w.Kind)
 	}
 	return nil
 }
 
-// validateFormula checks what is known of a formula without the other widgets.
-func (w Widget) validateFormula(fail func(field, format string, args ...any) error) error {
-	m := w.Metric
-	own := map[string]bool{"event": m.Event != "", "where": len(m.Where) > 0, "of": len(m.Of) > 0, "property": m.Property != "", "by": m.By != "", "per": m.Per != ""}
-	for _, field := range []string{"event", "where", "of", "property", "by", "per"} {
-		if own[field] {
-			return fail(field, "a formula computes with other widgets: let those have it")
+// formulaKeys returns the keys of the widgets that a formula may name, as the end of an error.
+func (d Dashboard) formulaKeys(except Widget) string {
+	var keys []string
+	for _, w := range d.Widgets {
+		if w.Key != except.Key && w.Kind != TextKind && w.Metric.Measure != Formula && w.Metric.By == "" && !strings.Contains(string(w.Key), "-") {
+			keys = append(keys, string(w.Key))
 		}
 	}
-	switch {
-	case m.Formula == "":
-		return fail("formula", "is missing: write it with the keys of other widgets, as in signups / visits")
-	case w.Kind != Stat && w.Kind != Gauge && w.Kind != Line:
-		return fail("kind", "a formula gives one number: use stat, gauge or line")
+	if len(keys) == 0 {
+		return "; a key with '-' can't stand in a formula"
 	}
-	return nil
-}
-
-func contains[T comparable](all []T, one T) bool {
-	for _, x := range all {
-		if x == one {
-			return true
-		}
-	}
-	return false
-}
-
-func join[T ~string](all []T) string {
-	words := make([]string, len(all))
-	for i, x := range all {
-		words[i] = string(x)
-	}
-	return strings.Join(words, ", ")
+	return ", one of " + strings.Join(keys, ", ") + "; a key with '-' can't stand in a formula"
 }

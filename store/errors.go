@@ -18,6 +18,6 @@ var (
 	// ErrOverloaded: more events wait to be kept than there is room for. Nothing was
 	// kept.
 	ErrOverloaded = errors.New("too many events wait")
-	// ErrDamaged: a block of a rollup or a segment of events is not what was written.
+	// ErrDamaged: a block of a rollup or a pack of events is not what was written.
 	ErrDamaged = errors.New("damaged")
 )

@@ -51,16 +51,16 @@ func cut(s string, most int, length func(grapheme string) int) string {
 // quoted is how many graphemes of a text an error quotes.
 const quoted = 80
 
-// Quote gives a text in double quotes, in one line and no longer than an error needs.
+// Quote returns a text in double quotes, in one line and no longer than an error needs.
 func Quote(s string) string { return strconv.Quote(Cut(s, quoted)) }
 
-// Capitalized gives a text with its first grapheme in upper case.
+// Capitalized returns a text with its first grapheme in upper case.
 func Capitalized(s string) string {
 	first := FirstGrapheme(s)
 	return strings.ToUpper(first) + s[len(first):]
 }
 
-// FirstGrapheme gives the first grapheme of a text; empty is of an empty one.
+// FirstGrapheme returns the first grapheme of a text; empty is of an empty one.
 func FirstGrapheme(s string) string {
 	first, _, _, _ := uniseg.FirstGraphemeClusterInString(s, -1)
 	return first

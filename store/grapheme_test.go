@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// graphemes gives a text's graphemes.
+// graphemes returns a text's graphemes.
 func graphemes(s string) (all []string) {
 	for g := uniseg.NewGraphemes(s); g.Next(); {
 		all = append(all, g.Str())

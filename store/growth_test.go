@@ -11,7 +11,6 @@ func TestTimeGrowsWithTheText(t *testing.T) {
 	condition := func(s string) { _, _ = ParseCondition(s) }
 	bound := func(s string) { _, _ = ParseBound(s) }
 	properties := func(s string) { _, _ = ParseProperties([]byte(s)) }
-	formula := func(s string) { _, _ = parseFormula(s) }
 	for name, c := range map[string]struct {
 		read                 func(string)
 		before, again, after string
@@ -33,10 +32,6 @@ func TestTimeGrowsWithTheText(t *testing.T) {
 		"properties, escapes":    {properties, `{"a":"`, `\n`, `"}`},
 		"properties, open":       {properties, "{", `"`, ""},
 		"properties, a number":   {properties, `{"a":`, "1", "}"},
-		"a formula":              {formula, "a", " + a", ""},
-		"brackets":               {formula, "", "(", ""},
-		"signs":                  {formula, "", "-", "a"},
-		"choices":                {formula, "", "a ? ", "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			growth.Check(t, 64<<10, 4<<20, func(n int) string {

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"strconv"
-	"time"
 )
 
 // Reading is what a widget shows at one moment: a [Number], a [Series], a
@@ -176,25 +175,32 @@ func (w WidgetReading) Numbers() int {
 	return n
 }
 
-// against adds what the period before reads.
-func (w WidgetReading) against(previous Number, spark []Point) WidgetReading {
+// Against returns the reading with what the period before reads.
+func (w WidgetReading) Against(previous Number, spark []Point) WidgetReading {
 	w.Compared, w.Previous, w.PreviousSpark = true, previous, spark
 	w.picture = previous.AppendJSON(append(bytes.Clone(w.picture), " against "...))
 	w.picture = appendPoints(w.picture, spark)
 	return w
 }
 
-// countedDirectly adds that the reading is read from the events.
-func (w WidgetReading) countedDirectly() WidgetReading {
+// AsDirect returns the reading as one that is read from the events.
+func (w WidgetReading) AsDirect() WidgetReading {
 	w.Direct = true
 	w.picture = append(bytes.Clone(w.picture), " direct"...)
 	return w
 }
 
-// merged adds that groups were merged to save memory.
-func (w WidgetReading) merged() WidgetReading {
+// AsMerged returns the reading as one whose groups were merged to save memory.
+func (w WidgetReading) AsMerged() WidgetReading {
 	w.Merged = true
 	w.picture = append(bytes.Clone(w.picture), " merged"...)
+	return w
+}
+
+// AsPartial returns the reading as one that lacks events.
+func (w WidgetReading) AsPartial() WidgetReading {
+	w.Partial = true
+	w.picture = append(bytes.Clone(w.picture), " partial"...)
 	return w
 }
 
@@ -204,73 +210,3 @@ func (w WidgetReading) JSON() []byte { return w.json }
 // Picture is an encoding of all that the widget draws: equal pictures look the
 // same. Not to be changed.
 func (w WidgetReading) Picture() []byte { return w.picture }
-
-// Snapshot is all readings of a view at one moment, in the dashboard's order.
-type Snapshot struct {
-	ID      Seq
-	At      time.Time // when it was computed
-	Window  Window
-	Widgets []WidgetReading
-}
-
-// Delta is what has to be changed in one snapshot to get a later one.
-type Delta struct {
-	ID      Seq
-	At      time.Time
-	Window  Window
-	Changed []WidgetReading // new and changed widgets, in the dashboard's order
-	Order   []WidgetKey     // of all widgets of the later snapshot; nil when it did not change
-}
-
-// Empty says whether nothing changed.
-func (d Delta) Empty() bool { return len(d.Changed) == 0 && d.Order == nil }
-
-// Diff gives the delta from s to next. Widgets are compared by what they draw.
-func (s Snapshot) Diff(next Snapshot) Delta {
-	d := Delta{ID: next.ID, At: next.At, Window: next.Window}
-	previous := s.index()
-	sameOrder := len(s.Widgets) == len(next.Widgets)
-	for i, w := range next.Widgets {
-		before, known := previous[w.Key]
-		if !known || !bytes.Equal(before.picture, w.picture) {
-			d.Changed = append(d.Changed, w)
-		}
-		sameOrder = sameOrder && s.Widgets[i].Key == w.Key
-	}
-	if !sameOrder {
-		d.Order = make([]WidgetKey, len(next.Widgets))
-		for i, w := range next.Widgets {
-			d.Order[i] = w.Key
-		}
-	}
-	return d
-}
-
-// Apply gives the snapshot that s becomes by d: s.Apply(s.Diff(next)) is next.
-func (s Snapshot) Apply(d Delta) Snapshot {
-	next := Snapshot{ID: d.ID, At: d.At, Window: d.Window}
-	changed := Snapshot{Widgets: d.Changed}.index()
-	previous := s.index()
-	order := d.Order
-	if order == nil {
-		for _, w := range s.Widgets {
-			order = append(order, w.Key)
-		}
-	}
-	for _, key := range order {
-		if w, ok := changed[key]; ok {
-			next.Widgets = append(next.Widgets, w)
-		} else if w, ok := previous[key]; ok {
-			next.Widgets = append(next.Widgets, w)
-		}
-	}
-	return next
-}
-
-func (s Snapshot) index() map[WidgetKey]WidgetReading {
-	index := make(map[WidgetKey]WidgetReading, len(s.Widgets))
-	for _, w := range s.Widgets {
-		index[w.Key] = w
-	}
-	return index
-}

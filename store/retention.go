@@ -8,8 +8,8 @@ import (
 // Retention is how long a tenant's data is kept, counted from when it came in: a
 // history that is imported today is kept as long as what happens today.
 type Retention struct {
-	EventDays  int `db:"event_days"`  // events, which new metrics are filled from
-	RollupDays int `db:"rollup_days"` // what is counted of them for dashboards
+	EventDays  int // events, which new metrics are filled from
+	RollupDays int // what is counted of them for dashboards
 }
 
 // DefaultRetention is how long data is kept where nobody said otherwise.
@@ -45,7 +45,7 @@ type Holdings struct {
 
 // RollupProgress is how far a rollup has followed the events.
 type RollupProgress struct {
-	Rollup
+	What string  // what it folds, in the words of a dashboard file: "count, rate · event request"
 	Done float64 // share of the events, from 0 to 1; 1 when it lacks but the newest few
 	Wide bool    // it has too many groups to be kept, so it is read from the events
 }

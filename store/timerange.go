@@ -52,7 +52,7 @@ func (b Bound) String() string {
 	return strconv.FormatInt(b.at.UnixMilli(), 10)
 }
 
-// At gives the instant the bound means when now is now.
+// At returns the instant the bound means when now is now.
 func (b Bound) At(now time.Time) time.Time {
 	if !b.relative {
 		return b.at
@@ -98,10 +98,10 @@ func ParseRange(from, to string) (Range, error) {
 	return r, err
 }
 
-// Moves says whether the range moves with the clock.
+// Moves reports whether the range moves with the clock.
 func (r Range) Moves() bool { return r.From.relative || r.To.relative }
 
-// Live says whether the range reaches up to now, so that new events fall into it.
+// Live reports whether the range reaches up to now, so that new events fall into it.
 func (r Range) Live() bool { return r.To.relative }
 
 func (r Range) String() string { return r.From.String() + ".." + r.To.String() }
@@ -122,12 +122,12 @@ type Window struct{ From, To, Step int64 }
 // MaxSteps of them. Now is the end of the running step.
 func (r Range) Window(now time.Time) (Window, error) {
 	for _, step := range Steps {
-		end := time.Unix(floor(now.Unix(), step)+step, 0).UTC()
+		end := time.Unix(StepStart(now.Unix(), step)+step, 0).UTC()
 		from, to := r.From.At(end), r.To.At(end)
 		if !from.Before(to) {
 			return Window{}, fmt.Errorf("the range from %s to %s is empty: its start must lie before its end", r.From, r.To)
 		}
-		w := Window{floor(from.Unix(), step), floor(to.Add(time.Duration(step)*time.Second-1).Unix(), step), step}
+		w := Window{StepStart(from.Unix(), step), StepStart(to.Add(time.Duration(step)*time.Second-1).Unix(), step), step}
 		if w.To-w.From <= MaxSteps*step {
 			return w, nil
 		}
@@ -135,19 +135,20 @@ func (r Range) Window(now time.Time) (Window, error) {
 	return Window{}, fmt.Errorf("the range from %s to %s is too long: at most %d days", r.From, r.To, MaxSteps*7)
 }
 
-// Covers says whether an instant lies in the window.
+// Covers reports whether an instant lies in the window.
 func (w Window) Covers(t time.Time) bool { s := t.Unix(); return s >= w.From && s < w.To }
 
-// String gives the start, the end and the length of the steps, in seconds.
+// String returns the start, the end and the length of the steps, in seconds.
 func (w Window) String() string { return fmt.Sprint(w.From, " ", w.To, " ", w.Step) }
 
-// StepOf gives the start of the step that an instant lies in.
-func (w Window) StepOf(t time.Time) int64 { return floor(t.Unix(), w.Step) }
+// StepOf returns the start of the step that an instant lies in.
+func (w Window) StepOf(t time.Time) int64 { return StepStart(t.Unix(), w.Step) }
 
 // Len is the number of steps.
 func (w Window) Len() int { return int((w.To - w.From) / w.Step) }
 
-// floor rounds down to a multiple of step, also below zero.
-func floor(t, step int64) int64 {
-	return t - ((t%step)+step)%step
+// StepStart returns the start of the step that a second lies in, when steps of a length in
+// seconds are counted from the epoch on; also before the epoch.
+func StepStart(second, step int64) int64 {
+	return second - ((second%step)+step)%step
 }

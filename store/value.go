@@ -45,16 +45,19 @@ func Bool(b bool) Value {
 // property that is null like one that is missing.
 var Null = Value{}
 
-// IsNull says whether v holds nothing.
+// IsNull reports whether v holds nothing.
 func (v Value) IsNull() bool { return v.kind == nullValue }
 
-// IsText says whether v holds a text.
+// IsText reports whether v holds a text.
 func (v Value) IsText() bool { return v.kind == textValue }
 
-// Number gives the number v holds; ok is false when v is no number.
+// Number returns the number v holds; ok is false when v is no number.
 func (v Value) Number() (f float64, ok bool) { return v.number, v.kind == numberValue }
 
-// String gives v as the text that conditions compare and groups are named by:
+// Bool returns what v holds; ok is false when v is neither true nor false.
+func (v Value) Bool() (b, ok bool) { return v.number != 0, v.kind == boolValue }
+
+// String returns v as the text that conditions compare and groups are named by:
 // a number in its shortest decimal form (200, 0.5, 1e+30), true, false, null.
 func (v Value) String() string {
 	switch v.kind {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -27,7 +26,7 @@ type View struct {
 // ViewKey names a view inside its tenant: equal views have equal keys.
 type ViewKey string
 
-// Key gives the view's name.
+// Key returns the view's name.
 func (v View) Key() ViewKey {
 	q := url.Values{}
 	for name, values := range v.Vars {
@@ -65,7 +64,7 @@ func (v Vars) Validate() error {
 	return nil
 }
 
-// Known gives the values of v for the dashboard's own variables only.
+// Known returns the values of v for the dashboard's own variables only.
 func (d Dashboard) Known(v Vars) Vars {
 	known := Vars{}
 	for _, variable := range d.Variables {
@@ -76,57 +75,13 @@ func (d Dashboard) Known(v Vars) Vars {
 	return known
 }
 
-// propertyOf gives the property that a variable narrows, empty when the
+// PropertyOf returns the property that a variable narrows, empty when the
 // dashboard has no such variable.
-func (d Dashboard) propertyOf(variable string) string {
+func (d Dashboard) PropertyOf(variable string) string {
 	for _, v := range d.Variables {
 		if v.Name == variable {
 			return v.Property
 		}
 	}
 	return ""
-}
-
-// ViewState is what is known durably of a view: which ids it issued, and when
-// each widget last changed. A cursor works after a restart because of it.
-type ViewState struct {
-	First, Last Seq       // the ids issued lie between; 0 means none yet
-	Epoch       int64     // drawn at random with the first id; every id of the view carries it
-	Loose       []IDRange // ids given to pages while nobody watched, which another epoch tells apart; the newest last
-	Layout      string    // digest of the dashboard's definition
-	LayoutSeq   Seq       // when that last changed
-	Widgets     map[WidgetKey]WidgetState
-}
-
-// IDRange is ids of one epoch.
-type IDRange struct {
-	Epoch       int64 `json:"e"`
-	First, Last Seq
-}
-
-// ViewOwner is whose screens a view was watched on first, as a name of fixed length. What is
-// kept of views is bounded for each.
-type ViewOwner string
-
-// WidgetState is when a widget of a view last changed, and to what.
-type WidgetState struct {
-	Value      string `json:"v"` // digest of the JSON reading
-	ValueSeq   Seq    `json:"vs"`
-	Picture    string `json:"p"` // digest of the rendered HTML
-	PictureSeq Seq    `json:"ps"`
-	Removed    bool   `json:"r,omitempty"` // the widget went away, at PictureSeq
-}
-
-// Head is how far a tenant's data has come. A reader that knows the head knows
-// whether it has something to read.
-type Head struct {
-	Events     EventSeq // the newest event
-	Dashboards Revision
-}
-
-// Scan says which events to read: those kept after After whose time lies in
-// [From, To). A zero From or To is open.
-type Scan struct {
-	After    EventSeq
-	From, To time.Time
 }

@@ -3,126 +3,63 @@ package stream
 import (
 	"context"
 	"slices"
-	"sync"
+	"strconv"
 	"time"
 
-	"pulseboard/store"
+	"pulseboard/stream/turns"
 )
 
 // buildsAtOnce is how many views are read from the beginning at the same time. A few are
 // enough to use the machine, and each takes memory that is not a view's yet.
 const buildsAtOnce = 4
 
-// builds lets views be read from the beginning, which may take seconds, a few at a time.
-// Tenants take turns, and of one tenant those who wait for one; half of the places at most
-// are one tenant's, and one is one key's. So whoever opens many views waits for their own.
-//
-// Its methods may be called by any number of goroutines.
-type builds struct {
-	size int
+// buildPatience is how long a view waits for its turn to be read from the beginning.
+const buildPatience = time.Minute
 
-	mu      sync.Mutex
-	places  int // that are free
-	running map[buildKey]int
-	tenants map[store.TenantID]int // running
-	waiting []*build               // those who came first are first
-	turn    int64                  // counts those let in
-	last    map[store.TenantID]int64
+// buildFor is for whom a view of the pool is read from the beginning.
+func (p *Pool) buildFor(key QuotaKey) turns.Member {
+	return turns.Member{Group: strconv.FormatInt(int64(p.view.Tenant), 10), Name: string(key)}
 }
 
-type buildKey struct {
-	tenant store.TenantID
-	key    QuotaKey
-}
-
-type build struct {
-	buildKey
-	ready chan struct{} // closed when it may begin
-}
-
-func newBuilds(places int) *builds {
-	return &builds{size: places, places: places, running: map[buildKey]int{}, tenants: map[store.TenantID]int{}, last: map[store.TenantID]int64{}}
-}
-
-// enter waits for a place. leave gives it back. The error is ctx's. What the hub refreshes by
-// itself, for those who watch already, has no key and does not wait.
-func (b *builds) enter(ctx context.Context, tenant store.TenantID, key QuotaKey) (leave func(), err error) {
-	if key == "" {
+// enterBuild waits until the view may be read from the beginning, which may take seconds. leave
+// ends that. What the hub refreshes by itself, for those who watch already, does not wait.
+func (p *Pool) enterBuild(ctx context.Context, f *flight) (leave func(), err error) {
+	if p.isFor(f, "") {
 		return func() {}, nil
 	}
-	w := &build{buildKey{tenant, key}, make(chan struct{})}
-	b.mu.Lock()
-	b.waiting = append(b.waiting, w)
-	b.admit()
-	b.mu.Unlock()
-	select {
-	case <-w.ready:
-		return func() { b.leave(w) }, nil
-	case <-ctx.Done():
+	p.flightMu.Lock()
+	f.ticket = p.hub.builds.Ask(p.buildFor(f.keys[0]))
+	for _, key := range f.keys[1:] {
+		f.ticket.Also(p.buildFor(key))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if i := slices.Index(b.waiting, w); i >= 0 {
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-		return nil, context.Cause(ctx)
+	ticket := f.ticket
+	p.flightMu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, buildPatience, &Refusal{Reason: "server", Limit: buildsAtOnce, RetryAfter: retryWhenCrowded})
+	defer cancel()
+	if err := ticket.Wait(ctx); err != nil {
+		return nil, err
 	}
-	return func() { b.leave(w) }, nil // it was let in just now
-}
-
-func (b *builds) leave(w *build) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.places++
-	if b.running[w.buildKey]--; b.running[w.buildKey] == 0 {
-		delete(b.running, w.buildKey)
-	}
-	if b.tenants[w.tenant]--; b.tenants[w.tenant] == 0 {
-		delete(b.tenants, w.tenant)
-	}
-	b.admit()
-	if len(b.waiting) == 0 && len(b.running) == 0 {
-		clear(b.last)
-	}
-}
-
-// admit lets in whoever may begin: of those who may, one of the tenant whose turn was
-// longest ago. The caller holds b.mu.
-func (b *builds) admit() {
-	for b.places > 0 {
-		next := -1
-		for i, w := range b.waiting {
-			if b.running[w.buildKey] > 0 || b.tenants[w.tenant] >= max(1, b.size/2) {
-				continue
-			}
-			if next < 0 || b.last[w.tenant] < b.last[b.waiting[next].tenant] {
-				next = i
-			}
-		}
-		if next < 0 {
-			return
-		}
-		w := b.waiting[next]
-		b.waiting = slices.Delete(b.waiting, next, next+1)
-		b.turn++
-		b.last[w.tenant] = b.turn
-		b.places--
-		b.running[w.buildKey]++
-		b.tenants[w.tenant]++
-		close(w.ready)
-	}
+	return ticket.Leave, nil
 }
 
 // giveWay returns a function for one build to call now and then. It waits as long as screens are
 // being brought up to date, so that whoever watches gets updates as soon as if nobody looked at
-// anything new. In all it waits no longer than the build works.
-func (h *Hub) giveWay() func() {
+// anything new. In all it waits no longer than the build works, and not at all for a build that
+// a screen waits for.
+func (p *Pool) giveWay(f *flight) func() {
 	began, waited := time.Now(), time.Duration(0)
 	return func() {
-		for h.busy() && waited < time.Since(began)-waited {
+		for p.hub.busy() && !p.isFor(f, "") && waited < time.Since(began)-waited {
 			time.Sleep(time.Millisecond)
 			waited += time.Millisecond
 		}
 	}
+}
+
+func (p *Pool) isFor(f *flight, key QuotaKey) bool {
+	p.flightMu.Lock()
+	defer p.flightMu.Unlock()
+	return slices.Contains(f.keys, key)
 }
 
 // busy reports whether screens are being brought up to date.

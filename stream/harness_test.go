@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 const tenant store.TenantID = 1
@@ -138,9 +139,9 @@ func (s *shelf) ScanEvents(_ context.Context, _ store.TenantID, scan store.Scan,
 	return s.head.Events, nil
 }
 
-func (s *shelf) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
-	return s.ScanEvents(ctx, tenant, store.Scan{From: time.Unix(fold.Window().From, 0), To: to}, func(e *store.Event) error {
-		return fold.Add(e)
+func (s *shelf) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error) {
+	return s.ScanEvents(ctx, tenant, store.Scan{From: time.Unix(f.Window().From, 0), To: to}, func(e *store.Event) error {
+		return f.Add(e)
 	})
 }
 

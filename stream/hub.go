@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/stream/turns"
 	"pulseboard/stream/wire"
 )
 
@@ -46,15 +48,16 @@ type Hub struct {
 	poller    *wire.Poller
 	wall      func() time.Time // the clock people see, which may jump; tests make it
 	started   time.Time
-	builds    *builds
+	builds    *turns.Queue
 	urgent    atomic.Int64 // refreshes of watched pools under way
 	life      context.Context
 	stop      context.CancelFunc
-	work      sync.WaitGroup // refreshes, and the loops of watched pools
+	work      work // refreshes, and the loops of watched pools
 
 	mu      sync.Mutex
 	tenants map[store.TenantID]*tenantViews
 	memory  memory
+	watched int // pools that have watchers
 }
 
 // tenantViews is what a hub knows of a tenant. Hub.mu guards it.
@@ -83,7 +86,7 @@ func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log 
 		metrics:   metrics,
 		wall:      time.Now,
 		started:   time.Now(),
-		builds:    newBuilds(buildsAtOnce),
+		builds:    turns.New(buildsAtOnce),
 		tenants:   map[store.TenantID]*tenantViews{},
 		memory:    newMemory(math.MaxInt),
 	}
@@ -125,11 +128,37 @@ func (h *Hub) Close() {
 	}
 }
 
+// work is goroutines that are waited for before the store closes.
+type work struct {
+	mu      sync.Mutex
+	stopped bool
+	running sync.WaitGroup
+}
+
+// Go runs fn, unless the hub has stopped; it reports whether it does.
+func (w *work) Go(fn func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return false
+	}
+	w.running.Go(fn)
+	return true
+}
+
+// stop waits for all that runs. Nothing can begin any more.
+func (w *work) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	w.running.Wait()
+}
+
 // Stop ends what the hub reads and writes, and returns when nothing of that is under way any
 // more, so that the store can be closed. Nothing can be opened afterwards.
 func (h *Hub) Stop() {
 	h.stop()
-	h.work.Wait()
+	h.work.stop()
 }
 
 // Cycle is the shortest time between two updates of a view.
@@ -203,7 +232,12 @@ func (h *Hub) Open(ctx context.Context, view store.View, by Opener) (*Pool, erro
 		return nil, err
 	}
 	if err := p.Refresh(ctx, by.Key); err != nil {
-		p.Release()
+		var refusal *Refusal
+		refused := errors.As(err, &refusal)
+		if refused {
+			h.metrics.Refusals.WithLabelValues(refusal.Reason).Inc()
+		}
+		p.release(refused) // what had no room takes more than is counted
 		return nil, err
 	}
 	if by.Watches {
@@ -222,6 +256,7 @@ func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
 	if p == nil {
 		if by.Admit != nil {
 			if err := by.Admit(); err != nil {
+				h.metrics.Refusals.WithLabelValues("views").Inc()
 				return nil, err
 			}
 		}
@@ -237,25 +272,34 @@ func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
 // Release gives back what Open gave. A pool that nobody uses lingers for a
 // while and is then forgotten, or sooner if its memory is needed; the store still knows its
 // ids if it was watched.
-func (p *Pool) Release() {
+func (p *Pool) Release() { p.release(false) }
+
+func (p *Pool) release(forget bool) {
 	h := p.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if p.users--; p.users > 0 {
 		return
 	}
-	if p.current.Load() == nil {
-		h.forget(p) // it could not be read, so there is nothing to keep warm
+	if forget || p.current.Load() == nil { // it could not be read, so there is nothing to keep warm
+		h.forget(p)
 		return
 	}
-	idle := h.memory.rest(p)
-	time.AfterFunc(linger, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if p.idle == idle {
-			h.forget(p)
-		}
-	})
+	h.memory.rest(p)
+	if p.forget == nil {
+		p.forget = time.AfterFunc(linger, func() { h.forgetIdle(p) })
+	} else {
+		p.forget.Reset(linger)
+	}
+}
+
+// forgetIdle drops a pool that nobody has used for long enough.
+func (h *Hub) forgetIdle(p *Pool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.idle != nil && time.Since(p.idleSince) >= linger {
+		h.forget(p)
+	}
 }
 
 // forget drops a pool that nobody uses. The caller holds h.mu.

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// keepWait is how long a refresh waits until ids are on disk. Pages show what was read
-	// even if they are not, so nobody who only reads waits longer for those who write.
+	// keepWait is how long a watched pool waits at a time until ids are on disk.
 	keepWait = time.Second
+	// pageWait is how long a page does, so that its id is that of what it shows. Pages show
+	// what was read even if it is not on disk: who only reads does not wait for who writes.
+	pageWait = 150 * time.Millisecond
 	// keepAgain is when to try again after ids could not be written.
 	keepAgain = 2 * time.Second
 )
@@ -26,12 +28,12 @@ func (p *Pool) keep(ctx context.Context) error {
 	}
 	defer func() { <-p.keeping }()
 	r := p.current.Load()
-	if r.id() > p.kept {
+	if int64(r.id()) > p.kept.Load() {
 		if err := p.hub.source.SaveViewState(ctx, p.view.Tenant, p.key.view, *p.owner.Load(), r.state); err != nil {
 			p.keepAfter.Store(p.hub.uptime() + int64(keepAgain))
 			return err
 		}
-		p.kept = r.id()
+		p.kept.Store(int64(r.id()))
 	}
 	p.keepAfter.Store(0)
 	if was := p.released.Load(); was == nil || r.id() > was.id() {
@@ -40,22 +42,22 @@ func (p *Pool) keep(ctx context.Context) error {
 	return nil
 }
 
-// keepSoon keeps the newest rendition if there are watchers to release it to. What fails is
-// tried again by the pool's loop.
-func (p *Pool) keepSoon(ctx context.Context) {
-	if !p.durable.Load() || p.untilKept() > 0 {
+// keepSoon keeps the newest rendition if there are watchers to release it to, unless that takes
+// too long. What fails is tried again by the pool's loop.
+func (p *Pool) keepSoon(ctx context.Context, wait time.Duration) {
+	if p.untilKept() > 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, keepWait)
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	if err := p.keep(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := p.keep(ctx); err != nil && !errors.Is(err, context.Canceled) && (wait == keepWait || !errors.Is(err, context.DeadlineExceeded)) {
 		p.logUnkept(err)
 	}
 }
 
 // untilKept is the time until the newest rendition may be kept, longestWait if it is.
 func (p *Pool) untilKept() time.Duration {
-	if !p.durable.Load() || p.current.Load() == p.released.Load() {
+	if r := p.current.Load(); !p.durable.Load() || r == p.released.Load() && int64(r.id()) <= p.kept.Load() {
 		return longestWait
 	}
 	return max(0, time.Duration(p.keepAfter.Load()-p.hub.uptime()))
@@ -67,9 +69,7 @@ func (p *Pool) untilKept() time.Duration {
 func (p *Pool) begin(ctx context.Context, owner store.ViewOwner) {
 	p.owner.CompareAndSwap(nil, &owner)
 	p.durable.Store(true)
-	if err := p.keep(ctx); err != nil && ctx.Err() == nil {
-		p.logUnkept(err)
-	}
+	p.keepSoon(ctx, keepWait)
 }
 
 func (p *Pool) logUnkept(err error) {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 	"pulseboard/stream/wire"
 )
 
@@ -217,12 +218,12 @@ func (s *shelf) recount(t *testing.T, v store.View) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fold := store.NewFold(s.dashboard, v, window)
+	f := fold.New(s.dashboard, v, window)
 	for i := range s.events {
-		fold.Add(&s.events[i])
+		f.Add(&s.events[i])
 	}
 	values := map[string]string{}
-	for _, r := range fold.Readings() {
+	for _, r := range f.Readings() {
 		values[string(r.Key)] = pairs.FindStringSubmatch(fmt.Sprintf(`{"%s":%s}`, r.Key, r.JSON()))[2]
 	}
 	return fmt.Sprint(values)

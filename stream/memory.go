@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
+
+	"pulseboard/store/fold"
 )
 
 // memory is the budget of bytes for views: what each pool holds is counted as it grows. When
@@ -12,14 +14,22 @@ import (
 // views that nobody watches are refused. Watched ones may grow beyond the budget, as far as
 // the limit of one view lets them, so that no stream breaks off. Hub.mu guards it.
 type memory struct {
-	limit   int
+	budget  int // as it was set
+	limit   int // of used
 	used    int
 	idle    *list.List // of *Pool, the one that rests longest first
+	resting int        // bytes of those
 	freed   int        // bytes given up since the runtime was told
 	freedAt time.Time  // when some were last
 }
 
-func newMemory(limit int) memory { return memory{limit: limit, idle: list.New()} }
+func newMemory(budget int) memory {
+	return memory{budget: budget, limit: budget - budget/uncollected, idle: list.New()}
+}
+
+// uncollected is the part of the budget that is left for what views gave up and the collector
+// has not collected yet.
+const uncollected = 4
 
 // poolBytes is what a pool takes besides its fold and its renditions.
 const poolBytes = 8 << 10
@@ -38,7 +48,7 @@ const retryWhenCrowded = 10 * time.Second
 func (h *Hub) LimitMemory(bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.memory.limit = bytes
+	h.memory.budget, h.memory.limit = bytes, bytes-bytes/uncollected
 }
 
 // viewLimit is the number of bytes past which the fold of one view merges groups.
@@ -49,7 +59,8 @@ func (h *Hub) viewLimit() int {
 }
 
 // hold notes that a pool takes so many bytes now. The error is a *Refusal when there is no
-// room and nobody watches the pool; then what was noted before stays.
+// room and nobody watches the pool; then what was noted before stays. It is a *fold.Crowded when
+// somebody does: then it is noted, and the fold merges groups to take its part of the memory.
 func (h *Hub) hold(p *Pool, bytes int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -57,18 +68,32 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 	if h.tenant(p.key.tenant).pools[p.key.view] != p {
 		return nil // it was forgotten, and so is what it takes
 	}
-	if more > 0 && !h.makeRoom(more) && p.watching.Load() == 0 {
-		return &Refusal{Reason: "memory", Limit: h.memory.limit >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
+	room := more <= 0 || h.makeRoom(more)
+	if !room && p.watching.Load() == 0 {
+		return &Refusal{Reason: "memory", Limit: h.memory.budget >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
 	}
 	h.memory.used += more
 	p.bytes = bytes
 	h.metrics.ViewBytes.Set(float64(h.memory.used))
+	if !room {
+		return &fold.Crowded{Room: h.memory.limit / max(1, h.watched)}
+	}
 	return nil
+}
+
+// noteWatched counts pools that have watchers.
+func (h *Hub) noteWatched(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watched += n
 }
 
 // makeRoom forgets idle pools until there is room for more bytes, and reports whether there
 // is. The caller holds h.mu.
 func (h *Hub) makeRoom(more int) bool {
+	if h.memory.used-h.memory.resting+more > h.memory.limit {
+		return false // not even if all others went
+	}
 	for h.memory.used+more > h.memory.limit {
 		first := h.memory.idle.Front()
 		if first == nil {
@@ -84,15 +109,16 @@ func (h *Hub) makeRoom(more int) bool {
 func (m *memory) use(p *Pool) {
 	if p.idle != nil {
 		m.idle.Remove(p.idle)
+		m.resting -= p.bytes
 		p.idle = nil
 	}
 }
 
 // rest puts a pool among those that nobody uses.
-func (m *memory) rest(p *Pool) *list.Element {
+func (m *memory) rest(p *Pool) {
 	m.use(p)
-	p.idle = m.idle.PushBack(p)
-	return p.idle
+	p.idle, p.idleSince = m.idle.PushBack(p), time.Now()
+	m.resting += p.bytes
 }
 
 const (

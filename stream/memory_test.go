@@ -11,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // reader opens a view to look at it once.
@@ -70,7 +69,7 @@ func TestViewsThatNobodyUsesMakeRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, h, one := crowded(t)
 		limit := 5 * one
-		h.LimitMemory(limit)
+		h.LimitMemory(limit / 3 * 4)
 		for i := range 40 {
 			pool, err := h.Open(t.Context(), rangeOf(61+i%20), reader)
 			if err != nil {
@@ -109,7 +108,7 @@ func TestWatchedViewsStayWhenThereIsNoRoom(t *testing.T) {
 		}
 		before := 0
 		_, _, used := h.held()
-		h.LimitMemory(used + one/4)
+		h.LimitMemory((used + one/4) / 3 * 4)
 		for range 3 {
 			_, err := h.Open(t.Context(), viewOf("now-89m"), reader)
 			var refusal *Refusal
@@ -123,9 +122,12 @@ func TestWatchedViewsStayWhenThereIsNoRoom(t *testing.T) {
 		for _, c := range open {
 			before += len(c.got())
 		}
+		h.LimitMemory(used / 2) // and what there is takes more already
 		s.mu.Lock()
-		s.head.Events++
-		s.events = append(s.events, store.Event{Seq: s.head.Events, Name: "a", Time: s.wall(), Properties: store.Properties{{Key: "path", Value: store.Text("/articles/1")}}})
+		for i := range 20_000 { // groups that were not there take more
+			s.head.Events++
+			s.events = append(s.events, store.Event{Seq: s.head.Events, Name: "a", Time: s.wall(), Properties: store.Properties{{Key: "path", Value: store.Text(fmt.Sprint("/new/", i))}}})
+		}
 		s.mu.Unlock()
 		h.Announce(tenant, s.head.Events)
 		time.Sleep(2 * time.Second)
@@ -141,11 +143,65 @@ func TestWatchedViewsStayWhenThereIsNoRoom(t *testing.T) {
 			t.Errorf("%d streams got %d updates of an event", len(open), after-before)
 		}
 		time.Sleep(time.Second)
+		h.LimitMemory(used * 2)
 		pool, err := h.Open(t.Context(), viewOf("now-89m"), reader)
 		if err != nil {
 			t.Errorf("after the others left: %v", err)
 		} else {
 			pool.Release()
+		}
+	})
+}
+
+// What a refresh that failed had read is given up.
+func TestAFoldThatFailsTakesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s, h, one := crowded(t)
+		pool, err := h.Open(t.Context(), view(), reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Release()
+		_, before, _ := h.held()
+		s.fail(1)
+		h.Announce(tenant, s.record("a"))
+		if err := pool.Refresh(t.Context(), reader.Key); err == nil {
+			t.Fatal("it did not fail")
+		}
+		if _, after, _ := h.held(); before-after < one/2 {
+			t.Errorf("%d bytes are held before, %d after", before, after)
+		}
+		if err := pool.Refresh(t.Context(), reader.Key); err != nil {
+			t.Error(err)
+		}
+		if _, again, _ := h.held(); again < before {
+			t.Errorf("%d bytes are held before, %d again", before, again)
+		}
+	})
+}
+
+// A page whose stream comes so late that its cursor is forgotten learns that its board was defined
+// anew; one whose board is the same goes on with a snapshot.
+func TestAPageOfAnotherLayoutIsLoadedAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newShelf()
+		h := newHub(s, time.Second)
+		same, other := newClient(t, HTML, store.Live), newClient(t, HTML, store.Live)
+		other.load(h)
+		s.define("a", "b")
+		if err := h.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * linger)
+		same.load(h)
+		time.Sleep(2 * linger)
+		for _, c := range []*client{same, other} {
+			c.open(h)
+			time.Sleep(time.Second)
+			c.cut()
+		}
+		if slices.Contains(same.events, reload) || !slices.Contains(other.events, reload) {
+			t.Errorf("the page of the same layout got %v, the other %v", same.events, other.events)
 		}
 	})
 }
@@ -206,7 +262,7 @@ func waitFor(ctx context.Context, let chan struct{}, err error) error {
 	}
 }
 
-func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error) {
 	s.mu.Lock()
 	s.folding++
 	s.most = max(s.most, s.folding)
@@ -219,7 +275,7 @@ func (s *slowSource) FoldView(ctx context.Context, tenant store.TenantID, fold *
 	if err := waitFor(ctx, s.fold, ctx.Err()); err != nil || ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	return s.Source.FoldView(ctx, tenant, fold, to)
+	return s.Source.FoldView(ctx, tenant, f, to)
 }
 
 func (s *slowSource) SaveViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey, owner store.ViewOwner, state store.ViewState) error {
@@ -250,7 +306,7 @@ func TestReadingWaitsForNoWriter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(began); took > keepWait {
+			if took := time.Since(began); took > 1500*time.Millisecond {
 				t.Errorf("a page took %s", took)
 			}
 			if i == 0 {
@@ -323,93 +379,6 @@ func TestARefreshEndsWhenAllWhoWaitedWentAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		pool.Release()
-	})
-}
-
-// Whoever opens many views waits for their own, not others for them.
-func TestBuildsTakeTurns(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		ok := t.Run("", func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				b := newBuilds(buildsAtOnce)
-				var mu sync.Mutex
-				running, tenants, all := map[buildKey]int{}, map[store.TenantID]int{}, 0
-				var order []store.TenantID
-				var done sync.WaitGroup
-				asked := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) buildKey {
-					return buildKey{store.TenantID(rapid.IntRange(1, 3).Draw(rt, "tenant")), QuotaKey(rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "key"))}
-				}), 1, 40).Draw(rt, "builds")
-				for i, k := range asked {
-					done.Go(func() {
-						ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7+1)*20*time.Second)
-						defer cancel()
-						leave, err := b.enter(ctx, k.tenant, k.key)
-						if err != nil {
-							return
-						}
-						mu.Lock()
-						running[k]++
-						tenants[k.tenant]++
-						all++
-						order = append(order, k.tenant)
-						if running[k] > 1 || tenants[k.tenant] > buildsAtOnce/2 || all > buildsAtOnce {
-							t.Errorf("%d of a key, %d of a tenant, %d in all are at work", running[k], tenants[k.tenant], all)
-						}
-						mu.Unlock()
-						time.Sleep(10 * time.Second)
-						mu.Lock()
-						running[k]--
-						tenants[k.tenant]--
-						all--
-						mu.Unlock()
-						leave()
-					})
-				}
-				done.Wait()
-				if b.places != buildsAtOnce || len(b.waiting)+len(b.running)+len(b.tenants) != 0 {
-					t.Errorf("in the end %+v", b)
-				}
-			})
-		})
-		if !ok {
-			rt.Fatal("see above")
-		}
-	})
-}
-
-func TestATenantThatWaitsComesBeforeOneThatHadItsTurn(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		b := newBuilds(2)
-		var order []store.TenantID
-		var mu sync.Mutex
-		var done sync.WaitGroup
-		enter := func(tenant store.TenantID, key int) {
-			done.Go(func() {
-				leave, err := b.enter(t.Context(), tenant, QuotaKey(fmt.Sprint(key)))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				order = append(order, tenant)
-				mu.Unlock()
-				time.Sleep(time.Second)
-				leave()
-			})
-			synctest.Wait()
-		}
-		for i := range 10 {
-			enter(1, i)
-		}
-		enter(2, 0)
-		enter(3, 0)
-		done.Wait()
-		if at := slices.Index(order, 2); at > 2 {
-			t.Errorf("tenants came in the order %v", order)
-		}
-		if at := slices.Index(order, 3); at > 4 {
-			t.Errorf("tenants came in the order %v", order)
-		}
 	})
 }
 

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
+	"pulseboard/stream/turns"
 )
 
 // refreshTimeout bounds one refresh. It is generous: the first one of a long
@@ -23,17 +26,19 @@ type Pool struct {
 	view store.View
 	key  poolKey
 
-	users    int           // guarded by Hub.mu
-	idle     *list.Element // in Hub.idle while nobody uses it; guarded by Hub.mu
-	bytes    int           // of the hub's memory; guarded by Hub.mu
-	watching atomic.Int64
-	woken    chan struct{}             // one pending wake-up is enough: the refresh reads all there is
-	current  atomic.Pointer[rendition] // the newest, as pages show it; nil before the first refresh
-	released atomic.Pointer[rendition] // the newest that watchers may get, see keep
-	read     atomic.Pointer[mark]      // what current is made of
-	news     atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
-	unsent   atomic.Int64              // the same of what is read and not sent yet
-	durable  atomic.Bool               // ids are kept on disk before watchers see them, because there are watchers
+	users     int           // guarded by Hub.mu
+	idle      *list.Element // in Hub.memory while nobody uses it; guarded by Hub.mu, as the next two
+	idleSince time.Time
+	forget    *time.Timer // runs while nobody uses it
+	bytes     int         // of the hub's memory; guarded by Hub.mu
+	watching  atomic.Int64
+	woken     chan struct{}             // one pending wake-up is enough: the refresh reads all there is
+	current   atomic.Pointer[rendition] // the newest, as pages show it; nil before the first refresh
+	released  atomic.Pointer[rendition] // the newest that watchers may get, see keep
+	read      atomic.Pointer[mark]      // what current is made of
+	news      atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
+	unsent    atomic.Int64              // the same of what is read and not sent yet
+	durable   atomic.Bool               // ids are kept on disk before watchers see them, because there are watchers
 
 	flightMu sync.Mutex // held for moments
 	flight   *flight    // the refresh under way; nil without one
@@ -42,12 +47,12 @@ type Pool struct {
 	behind    bool // what was read is not published yet, because something failed in between
 	dashboard store.Dashboard
 	revision  store.Revision
-	fold      *store.Fold
+	fold      *fold.Fold
 	folded    store.EventSeq // events up to here are in fold
 	loose     int64          // the epoch of ids given while nobody watched; 0: none yet
 
 	keeping   chan struct{}                   // holds one while ids are written to disk
-	kept      store.Seq                       // the newest id on disk; belongs to who is keeping
+	kept      atomic.Int64                    // the newest id on disk, a store.Seq
 	owner     atomic.Pointer[store.ViewOwner] // who watched first; nil before
 	keepAfter atomic.Int64                    // by Hub.uptime; not before, because the last try failed
 
@@ -109,12 +114,16 @@ func (p *Pool) stale(head store.Head, window store.Window) bool {
 	return read == nil || head.Events > read.head.Events || head.Dashboards > read.head.Dashboards || window != read.window
 }
 
-// flight is a refresh under way and how many wait for it.
+// flight is a refresh under way and who waits for it. Pool.flightMu guards it, but for what
+// says otherwise.
 type flight struct {
-	waiting int           // guarded by Pool.flightMu
-	done    chan struct{} // closed when err is there
-	err     error
-	cancel  context.CancelFunc
+	waiting   int
+	keys      []QuotaKey    // of those who wait; "" is the hub itself
+	ticket    *turns.Ticket // of a long refresh; nil before it waits for its turn
+	cancelled bool          // because nobody waited any more
+	done      chan struct{} // closed when err is there
+	err       error         // read after done
+	cancel    context.CancelFunc
 }
 
 // Refresh brings the view up to date: with the events that are announced, with
@@ -124,12 +133,15 @@ type flight struct {
 // goes away as long as others wait for it.
 func (p *Pool) Refresh(ctx context.Context, by QuotaKey) error {
 	head := p.hub.head(p.view.Tenant) // before waiting: what came since, nobody was promised
-	window, err := p.view.Range.Window(p.hub.wall())
-	if err != nil {
-		return err
-	}
-	for p.stale(head, window) {
-		f := p.board(by)
+	for {
+		window, err := p.view.Range.Window(p.hub.wall()) // anew, because it may have moved on since
+		if err != nil || !p.stale(head, window) {
+			return err
+		}
+		f, err := p.board(by)
+		if err != nil {
+			return err
+		}
 		select {
 		case <-f.done:
 			if f.err != nil {
@@ -140,42 +152,60 @@ func (p *Pool) Refresh(ctx context.Context, by QuotaKey) error {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // board waits for the refresh under way, or begins one.
-func (p *Pool) board(by QuotaKey) *flight {
+func (p *Pool) board(by QuotaKey) (*flight, error) {
 	p.flightMu.Lock()
 	defer p.flightMu.Unlock()
-	if p.flight != nil {
-		p.flight.waiting++
-		return p.flight
+	before := p.flight
+	if before != nil && !before.cancelled {
+		before.waiting++
+		if !slices.Contains(before.keys, by) {
+			before.keys = append(before.keys, by)
+			if before.ticket != nil && by != "" {
+				before.ticket.Also(p.buildFor(by))
+			}
+		}
+		return before, nil
 	}
-	ctx, cancel := context.WithTimeout(p.hub.life, refreshTimeout)
-	f := &flight{waiting: 1, done: make(chan struct{}), cancel: cancel}
-	p.flight = f
-	p.hub.work.Go(func() {
+	ctx, cancel := context.WithCancel(p.hub.life)
+	f := &flight{waiting: 1, keys: []QuotaKey{by}, done: make(chan struct{}), cancel: cancel}
+	begun := p.hub.work.Go(func() {
 		defer cancel()
-		f.err = p.refresh(ctx, by)
+		if before != nil {
+			<-before.done // it ends soon, and one is under way at a time
+		}
+		f.err = p.refresh(ctx, f)
 		p.flightMu.Lock()
-		p.flight = nil
+		if p.flight == f {
+			p.flight = nil
+		}
 		p.flightMu.Unlock()
 		close(f.done)
 	})
-	return f
+	if !begun {
+		cancel()
+		return nil, errStopped
+	}
+	p.flight = f
+	return f, nil
 }
+
+var errStopped = errors.New("the server stops")
 
 // alight waits no more. A refresh that nobody waits for ends.
 func (p *Pool) alight(f *flight) {
 	p.flightMu.Lock()
 	defer p.flightMu.Unlock()
 	if f.waiting--; f.waiting == 0 {
+		f.cancelled = true
 		f.cancel()
 	}
 }
 
 // refresh does the work of Refresh. One runs at a time.
-func (p *Pool) refresh(ctx context.Context, by QuotaKey) error {
+func (p *Pool) refresh(ctx context.Context, f *flight) error {
 	head := p.hub.head(p.view.Tenant)
 	now := p.hub.wall()
 	window, err := p.view.Range.Window(now)
@@ -195,7 +225,19 @@ func (p *Pool) refresh(ctx context.Context, by QuotaKey) error {
 	if err != nil {
 		return err
 	}
-	if err := p.foldNew(ctx, head.Events, window, by); err != nil {
+	if p.fold != nil && !p.fold.Slide(window) {
+		p.fold = nil
+	}
+	if p.fold == nil {
+		leave, err := p.enterBuild(ctx, f)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	if err := p.foldNew(ctx, head.Events, window, f); err != nil {
 		return err
 	}
 	if err := p.publish(ctx, now, redraw || redefined); err != nil {
@@ -206,7 +248,7 @@ func (p *Pool) refresh(ctx context.Context, by QuotaKey) error {
 		p.unsent.CompareAndSwap(0, since)
 	}
 	p.read.Store(&mark{store.Head{Events: max(head.Events, p.folded), Dashboards: p.revision}, window})
-	p.keepSoon(ctx)
+	p.keepSoon(ctx, pageWait)
 	p.wake()
 	return nil
 }
@@ -232,15 +274,12 @@ func (p *Pool) define(ctx context.Context, revision store.Revision) (redefined b
 }
 
 // foldNew folds in what the fold lacks: the events since the last time or, when
-// there is no fold that could slide to the window, all events of the window.
-func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Window, by QuotaKey) error {
-	if p.fold != nil && !p.fold.Slide(window) {
-		p.fold = nil
-	}
+// there is no fold, all events of the window.
+func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Window, by *flight) error {
 	if p.fold != nil && head <= p.folded {
 		return nil
 	}
-	fold, scan := p.fold, store.Scan{After: p.folded}
+	f, scan := p.fold, store.Scan{After: p.folded}
 	if !p.view.Range.Moves() {
 		scan.To = time.Unix(window.To, 0)
 	}
@@ -249,32 +288,20 @@ func (p *Pool) foldNew(ctx context.Context, head store.EventSeq, window store.Wi
 	p.fold = nil
 	var folded store.EventSeq
 	var err error
-	if fold == nil {
-		leave, err := p.hub.builds.enter(ctx, p.view.Tenant, by)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		fold = store.NewFold(p.dashboard, p.view, window)
-		fold.Limit(p.hub.viewLimit(), p.meter)
-		if by != "" {
-			fold.Pause(p.hub.giveWay())
-			defer fold.Pause(nil)
-		}
-		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, fold, scan.To)
-		if err != nil {
-			return p.foldError(err)
-		}
+	if f == nil {
+		f = fold.New(p.dashboard, p.view, window)
+		f.Limit(p.hub.viewLimit(), p.meter)
+		f.Pause(p.giveWay(by))
+		folded, err = p.hub.source.FoldView(ctx, p.view.Tenant, f, scan.To)
 	} else {
-		scan.From = time.Unix(fold.From(), 0)
-		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, func(e *store.Event) error {
-			return fold.Add(e)
-		})
-		if err != nil {
-			return p.foldError(err)
-		}
+		scan.From = time.Unix(f.From(), 0)
+		folded, err = p.hub.source.ScanEvents(ctx, p.view.Tenant, scan, f.Add)
 	}
-	p.fold, p.folded = fold, max(folded, p.folded)
+	f.Pause(nil)
+	if err != nil {
+		return p.foldError(err)
+	}
+	p.fold, p.folded = f, max(folded, p.folded)
 	return nil
 }
 
@@ -307,7 +334,7 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 			return fmt.Errorf("load ids of %s: %w", p.key.view, err)
 		}
 		was = &rendition{state: state}
-		p.kept = state.Last // nobody keeps what was never published
+		p.kept.Store(int64(state.Last))
 	}
 	next := store.Snapshot{ID: was.state.Last, At: now, Window: p.fold.Window(), Widgets: p.fold.Readings()}
 	delta := was.snapshot.Diff(next)
@@ -331,7 +358,11 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 			p.released.Store(r)
 		}
 	}
-	return p.hub.hold(p, p.fold.Size()+p.pictureBytes())
+	err = p.hub.hold(p, p.fold.Size()+p.pictureBytes())
+	if crowded := new(fold.Crowded); errors.As(err, &crowded) {
+		return nil // the fold takes less the next time it grows
+	}
+	return err
 }
 
 // drawChanged draws the widgets of a delta.

@@ -39,7 +39,7 @@ func (l Limits) Times(n int) Limits {
 
 // Refusal is why a stream or a view was not let in.
 type Refusal struct {
-	Reason     string // "streams", "connects", "views", "server" or "memory"
+	Reason     string // "streams", "watched", "connects", "views", "server" or "memory"
 	Limit      int
 	RetryAfter time.Duration
 }
@@ -48,6 +48,8 @@ func (r *Refusal) Error() string {
 	switch r.Reason {
 	case "connects":
 		return fmt.Sprintf("more than %d streams opened within a minute: wait and try again", r.Limit)
+	case "watched":
+		return fmt.Sprintf("streams of %d different ranges or filters are open already: close one, then try again", r.Limit)
 	case "views":
 		return fmt.Sprintf("more than %d ranges or filters looked at within a minute: wait and try again", r.Limit)
 	case "memory":
@@ -65,6 +67,7 @@ const retryWhenFull = 5 * time.Second
 // Entry is one open stream as the roster knows it.
 type Entry struct {
 	Key     QuotaKey
+	View    string // what it shows
 	Screen  string // random name of one screen; empty when the client gave none
 	Session string // the session it was opened with; empty for tokens
 	User    int64  // the user it was opened by; 0 for tokens
@@ -110,16 +113,36 @@ func (r *Roster) quota(key QuotaKey) *quota {
 	return q
 }
 
+// viewsWatched is how many different views a key may watch, in times of the streams of one user:
+// keys that stand for many people have more streams, but people look at the same views.
+const viewsWatched = 2
+
+// watches counts the views, other than one, that the key's streams show.
+func (q *quota) watches(but string) int {
+	views := map[string]bool{}
+	for p := range q.places {
+		if p.View == but {
+			return 0 // it is one of those already
+		}
+		views[p.View] = true
+	}
+	return len(views)
+}
+
 // AdmitView counts a view that is opened for these keys and that nobody had open, or returns a
 // *Refusal.
 func (r *Roster) AdmitView(keys ...QuotaKey) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var reserved []*rate.Reservation
 	for _, key := range keys {
 		limiter := r.quota(key).views
-		if reservation := limiter.Reserve(); !reservation.OK() || reservation.Delay() > 0 {
-			wait := reservation.Delay()
-			reservation.Cancel()
+		reservation := limiter.Reserve()
+		reserved = append(reserved, reservation)
+		if wait := reservation.Delay(); !reservation.OK() || wait > 0 {
+			for _, taken := range reserved { // what is refused costs nothing
+				taken.Cancel()
+			}
 			return &Refusal{"views", limiter.Burst(), wait}
 		}
 	}
@@ -152,6 +175,8 @@ func (r *Roster) Enter(e Entry, wider int) (*Place, error) {
 		r.remove(predecessor, Replaced)
 	} else if len(v.places) >= limits.Streams {
 		return nil, &Refusal{"streams", limits.Streams, retryWhenFull}
+	} else if most := viewsWatched * r.limits.Streams; v.watches(e.View) >= most {
+		return nil, &Refusal{"watched", most, retryWhenFull}
 	} else if r.open >= r.capacity {
 		return nil, &Refusal{"server", r.capacity, retryWhenFull + rand.N(retryWhenFull)}
 	}

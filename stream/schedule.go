@@ -22,6 +22,7 @@ func (p *Pool) join(w *Watcher, interval time.Duration) {
 		p.news.Store(0)
 		p.unsent.Store(0)
 		p.hub.work.Go(func() { p.run(ctx) })
+		p.hub.noteWatched(1)
 	}
 	l := p.lanes[interval]
 	if l == nil {
@@ -62,6 +63,7 @@ func (p *Pool) leave(w *Watcher) {
 	p.hub.metrics.Streams.Dec()
 	if len(p.watchers) == 0 {
 		p.stop()
+		p.hub.noteWatched(-1)
 		p.durable.Store(false)
 	}
 }
@@ -79,7 +81,7 @@ func (p *Pool) endAll(why Goodbye) {
 func (p *Pool) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.refreshIfDue(ctx)
-		p.keepSoon(ctx)
+		p.keepSoon(ctx, keepWait)
 		timer := time.NewTimer(p.advance())
 		select {
 		case <-ctx.Done():

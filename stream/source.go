@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // Source is where a hub reads from: the store.
@@ -19,7 +20,7 @@ type Source interface {
 	// FoldView fills a new fold with all events of its window, those at to or later
 	// left out unless it is zero, and gives the head that the next scan has to begin
 	// after.
-	FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error)
+	FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error)
 	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
 	// SaveViewState keeps what is known of a view in place of what was. It returns
 	// store.ErrBusy if others hold the store for too long.
@@ -42,9 +43,9 @@ func (s countedSource) ScanEvents(ctx context.Context, tenant store.TenantID, sc
 	return s.Source.ScanEvents(ctx, tenant, scan, fn)
 }
 
-func (s countedSource) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (store.EventSeq, error) {
+func (s countedSource) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error) {
 	s.calls.Inc()
-	return s.Source.FoldView(ctx, tenant, fold, to)
+	return s.Source.FoldView(ctx, tenant, f, to)
 }
 
 func (s countedSource) ViewState(ctx context.Context, tenant store.TenantID, key store.ViewKey) (store.ViewState, error) {

@@ -389,3 +389,33 @@ func FuzzAppendEvent(f *testing.F) {
 		}
 	})
 }
+
+// An address that stands for many people has many streams, but of a few views only: each view is
+// work of its own.
+func TestAKeyWatchesAFewViews(t *testing.T) {
+	r := NewRoster(Limits{Streams: 2, ConnectsPerMinute: 1000}, 1000)
+	enter := func(view int) (*Place, error) { return r.Enter(Entry{Key: "office", View: fmt.Sprint(view)}, 10) }
+	var first *Place
+	for i := range 4 {
+		place, err := enter(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = place
+		}
+	}
+	var refusal *Refusal
+	if _, err := enter(4); !errors.As(err, &refusal) || refusal.Reason != "watched" || refusal.Limit != 4 {
+		t.Errorf("a fifth view: %v", err)
+	}
+	for range 10 {
+		if _, err := enter(3); err != nil {
+			t.Errorf("a view that is watched already: %v", err)
+		}
+	}
+	first.Leave()
+	if _, err := enter(4); err != nil {
+		t.Errorf("after one was left: %v", err)
+	}
+}

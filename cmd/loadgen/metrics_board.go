@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // board: what it costs to read a board that nobody had open.
@@ -90,11 +91,11 @@ func (k *keep) read(ctx context.Context, from string, at time.Time) (ms float64,
 	var all []float64
 	for len(all) < 21 {
 		begun := time.Now()
-		fold := store.NewFold(k.board, view, window)
-		if _, err := k.FoldView(ctx, k.tenant, fold, time.Time{}); err != nil {
+		f := fold.New(k.board, view, window)
+		if _, err := k.FoldView(ctx, k.tenant, f, time.Time{}); err != nil {
 			return 0, err
 		}
-		fold.Readings()
+		f.Readings()
 		all = append(all, time.Since(begun).Seconds()*1e3)
 	}
 	return middle(all), nil

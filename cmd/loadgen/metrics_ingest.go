@@ -12,6 +12,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"pulseboard/store"
+	"pulseboard/store/pack"
 	"pulseboard/store/sqlite"
 )
 
@@ -181,7 +182,7 @@ func (cmd *metricsCmd) bareLoop(path string, log weblog, size int, lately bool) 
 		for i := range events {
 			events[i].Seq = store.EventSeq(at + i + 1)
 		}
-		packed = store.AppendSegment(packed[:0], events)
+		packed = pack.AppendEvents(packed[:0], events)
 		packedIDs = packedIDs[:0]
 		for _, e := range events {
 			sum := sha256.Sum256([]byte(e.Name + "\x00" + e.ID))

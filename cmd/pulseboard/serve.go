@@ -183,6 +183,7 @@ const (
 	readTimeout  = 15 * time.Second
 	idleTimeout  = 2 * time.Minute
 	drainTimeout = 8 * time.Second
+	abortTimeout = time.Second
 	// vanishedTimeout is how long written bytes may stay unacknowledged before a
 	// connection is given up. With a heartbeat every 30 s, a reader that vanished
 	// without a word has then lost its place within a minute.
@@ -219,6 +220,9 @@ func serveUntil(ctx context.Context, server *handlers.Server, listener net.Liste
 	server.Drain(deadline)
 	if err := web.Shutdown(deadline); err != nil {
 		log.Warn("some requests did not end in time", "error", err)
+		aborted, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+		server.Abort(aborted)
 		web.Close()
 	}
 	log.Info("stopped")

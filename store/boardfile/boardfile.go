@@ -1,7 +1,30 @@
-// Package boardfile reads and writes dashboards as files: YAML, or JSON, which
-// is YAML too. What it writes it reads back as the same dashboard.
+// Package boardfile reads and writes dashboards as files: YAML, or JSON, which is also
+// YAML. [Parse] reads back the same dashboard that [YAML] wrote.
 //
-// Its functions may be called by any number of goroutines.
+// A file holds one dashboard in each YAML document:
+//
+//	# yaml-language-server: $schema=https://pulse.example/schema/dashboard.json
+//	id: web
+//	title: Web traffic
+//	range: now-1h
+//	variables:
+//	  - {name: host, property: host}
+//	widgets:
+//	  - {key: requests, kind: stat, measure: count, event: request, compare: previous}
+//	  - key: error_rate
+//	    kind: gauge
+//	    measure: ratio
+//	    of: ["status >= 500"]
+//	    thresholds: [{above: 0.01, state: warning}, {above: 0.05, state: critical}]
+//	  - {key: top_pages, kind: bars, measure: count, by: path, where: ["status < 400"]}
+//
+// [Fields] explains each field, and [Schema] describes all of them to editors; a server
+// serves it at /schema/dashboard.json, and the comment in the first line above names it.
+//
+// Errors name the file, the line, the column, and what would be right. A file has at most
+// [MaxSize] bytes and 1,000 documents.
+//
+// The functions of this package are safe for concurrent use.
 package boardfile
 
 import (
@@ -9,12 +32,13 @@ import (
 	"fmt"
 
 	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
-// MaxSize is the size a file may have, in bytes.
+// MaxSize is the largest size of a file, in bytes.
 const MaxSize = 1 << 20
 
-// Error is what is wrong at one place of a file, and what would be right.
+// Error says what is wrong at one place of a file, and what would be right.
 type Error struct {
 	File         string
 	Line, Column int // from 1
@@ -25,8 +49,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
-// Parse reads the dashboards of a file, one a YAML document. name is the file's,
-// for errors, which are of type *Error.
+// Parse reads the dashboards of a file, one in each YAML document. Its errors are of type
+// *Error and begin with name, the name of the file.
 func Parse(name string, data []byte) ([]store.Dashboard, error) {
 	documents, err := splitDocuments(data)
 	if err != nil {
@@ -67,73 +91,18 @@ func located(name string, err error) error {
 	return e
 }
 
-// readDashboard makes a dashboard of a document, checked by the rules of store.
+// readDashboard returns the dashboard in a document, checked by the rules of store.
 func readDashboard(n *node) (store.Dashboard, error) {
 	r := reader{}
-	d := store.Dashboard{}
-	r.fields(n, "a dashboard", "id", "title", "range", "variables", "widgets")
-	d.ID = store.DashboardID(r.text(n, "id"))
-	d.Title = r.text(n, "title")
-	d.Range = r.text(n, "range")
-	for _, v := range r.list(n, "variables") {
-		r.fields(v, "a variable", "name", "property")
-		d.Variables = append(d.Variables, store.Variable{Name: r.text(v, "name"), Property: r.text(v, "property")})
-	}
-	for _, w := range r.list(n, "widgets") {
-		d.Widgets = append(d.Widgets, r.widget(w))
-	}
+	d := dashboardRecord.read(&r, n)
 	if r.err != nil {
 		return d, r.err
 	}
 	var fault *store.FieldError
-	if err := d.Validate(); errors.As(err, &fault) {
+	if err := d.Validate(formula.Names); errors.As(err, &fault) {
 		return d, n.find(fault.Path).errorf("%s: %s", fault.Path, fault.Message)
 	} else if err != nil {
 		return d, n.errorf("%v", err)
 	}
 	return d, nil
-}
-
-func (r *reader) widget(n *node) store.Widget {
-	r.fields(n, "a widget", "key", "title", "kind", "measure", "event", "where", "of", "property", "by",
-		"per", "formula", "limit", "unit", "compare", "better", "thresholds", "max", "width", "text")
-	w := store.Widget{
-		Key:   store.WidgetKey(r.text(n, "key")),
-		Title: r.text(n, "title"),
-		Kind:  store.Kind(r.word(n, "kind", words(store.Kinds))),
-		Metric: store.Metric{
-			Measure:  store.Measure(r.optionalWord(n, "measure", words(store.Measures))),
-			Event:    r.text(n, "event"),
-			Where:    r.conditions(n, "where"),
-			Of:       r.conditions(n, "of"),
-			Property: r.text(n, "property"),
-			By:       r.text(n, "by"),
-			Per:      store.Per(r.optionalWord(n, "per", words(store.Pers))),
-			Formula:  r.text(n, "formula"),
-		},
-		Limit:   r.whole(n, "limit", 1, store.MaxLimit),
-		Unit:    r.text(n, "unit"),
-		Compare: store.Comparison(r.optionalWord(n, "compare", []string{string(store.Previous)})),
-		Better:  store.Direction(r.optionalWord(n, "better", []string{string(store.Higher), string(store.Lower)})),
-		Max:     r.number(n, "max"),
-		Width:   r.whole(n, "width", 1, 12),
-		Text:    r.text(n, "text"),
-	}
-	for _, t := range r.list(n, "thresholds") {
-		r.fields(t, "a threshold", "above", "state")
-		if r.value(t, "above") == nil {
-			r.fail(t.errorf("above is missing: a threshold needs the number it stands at"))
-		}
-		state := store.State(r.word(t, "state", []string{string(store.Warning), string(store.Critical)}))
-		w.Thresholds = append(w.Thresholds, store.Threshold{Above: r.number(t, "above"), State: state})
-	}
-	return w
-}
-
-func words[T ~string](all []T) []string {
-	texts := make([]string, len(all))
-	for i, x := range all {
-		texts[i] = string(x)
-	}
-	return texts
 }

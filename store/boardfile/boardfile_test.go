@@ -200,3 +200,47 @@ func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Those who write JSON are told what would be right in JSON, in its words.
+func TestAnErrorInJSONIsAsGoodAsOneInYAML(t *testing.T) {
+	for text, want := range map[string]string{
+		"{\n  \"id\": \"a\"\n  \"title\": \"b\"\n}\n":                           "f:3:3: not valid JSON: ',' or '}' must be specified: put a comma before this",
+		"{\n  \"id\": \"a\",\n  \"title\": \"b\"\n":                             "f:1:1: not valid JSON: could not find flow mapping end token '}': close what this { opens",
+		"{\n  \"id\": \"a\",\n  \"title\" \"b\"\n}\n":                           `f:3:3: not valid JSON: could not find flow map content: fields read "NAME": VALUE`,
+		"{\n  \"id\": \"a\", // mine\n  \"title\": \"b\"\n}\n":                  `f:2:14: not valid JSON: could not find flow map content: fields read "NAME": VALUE, with commas between them, and JSON has no comments`,
+		"{\n  \"id\": \"a\",\n  \"title\": \"b\n}\n":                            "f:3:12: not valid JSON: could not find end character of double-quoted text: close the text",
+		"{\"id\": \"a\", \"widgets\": [{\"key\": \"k\", \"kind\": \"text\"}\n}": "f:2:1: not valid JSON: ',' or ']' must be specified: put a comma before this, or close the [",
+		`{"id": "a", "title": "C:\dir\q"}`:                                      `not valid JSON: found unknown escape character 'd': write \\ for a backslash`,
+		`{"id": "a"} {"id": "b"}`:                                               "f:1:13: not valid JSON: value is not allowed in this context: leave it out",
+		`{"id": "a", "id": "b"}`:                                                `f:1:13: "id" stands here twice: leave one out`,
+		"{\n\t\"id\": \"a\",\n\t\"titel\": \"b\"\n}":                            `f:3:2: unknown field "titel" of a dashboard: did you mean title?`,
+		"{\r\n  \"id\": \"a\",\r\n  \"range\": \"1h\"\r\n}":                     `f:3:12: range: time "1h" is unknown`,
+		"[{\"id\": \"a\"}]":                                                     "f:1:1: a dashboard should stand here, with the fields id, title, range, variables, widgets; this is a list",
+		"id: a\ntitle: {x: 1 y: 2}\n":                                           "f:2:",
+		"id: a\n\ttitle: b\n":                                                   "not valid YAML: found character '\\t' that cannot start any token: indent with spaces",
+		"id: a\nid: b\n":                                                        `f:2:1: "id" stands here twice: leave one out`,
+	} {
+		_, err := Parse("f", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.80q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestEachNumberOfJSONIsANumber(t *testing.T) {
+	for text, want := range map[string]float64{"1e3": 1000, "1E3": 1000, "2e+1": 20, "-5e-1": -0.5, "1.5e2": 150, "1.5E+2": 150, "0": 0, "-7": -7, "0.25": 0.25} {
+		boards, err := Parse("f", []byte(`{"id":"a","title":`+text+`,"widgets":[{"key":"k","kind":"gauge","measure":"count","max":`+text+`}]}`))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if d := boards[0]; d.Widgets[0].Max != want || d.Title != text {
+			t.Errorf("%s is %v, and %q as a text", text, d.Widgets[0].Max, d.Title)
+		}
+	}
+	// What no number holds is a text, for it may be the name of something.
+	if boards, err := Parse("f", []byte("id: a\ntitle: 1e999\n")); err != nil || boards[0].Title != "1e999" {
+		t.Errorf("%+v, %v", boards, err)
+	}
+}

@@ -18,7 +18,7 @@ func (r *reader) fail(err *Error) {
 }
 
 // fields checks that n is a set of fields and has no others than these.
-func (r *reader) fields(n *node, what string, known ...string) {
+func (r *reader) fields(n *node, what string, known []string) {
 	if n.kind != mapNode {
 		r.fail(n.errorf("%s should stand here, with the fields %s; this is %s", what, strings.Join(known, ", "), kindNames[n.kind]))
 		return
@@ -31,7 +31,7 @@ func (r *reader) fields(n *node, what string, known ...string) {
 	}
 }
 
-// value gives the value of a field; nil when it is missing or null.
+// value returns the value of a field; nil when it is missing or null.
 func (r *reader) value(n *node, name string) *node {
 	v := n.child(name)
 	if v == nil || v.kind == nullNode {
@@ -40,8 +40,8 @@ func (r *reader) value(n *node, name string) *node {
 	return v
 }
 
-// text gives a field's text. A number or a boolean is taken as it is written,
-// for a title or a group may look like one.
+// text returns a field's text. A number or a boolean counts as the text that is written,
+// because a title or a group may look like one.
 func (r *reader) text(n *node, name string) string {
 	v := r.value(n, name)
 	if v == nil {
@@ -54,8 +54,12 @@ func (r *reader) text(n *node, name string) string {
 	return v.text
 }
 
-// word gives a field's text, which must be one of some words.
-func (r *reader) word(n *node, name string, known []string) string {
+// optionalWord returns a field's text, which must be one of the known words if the field
+// is there.
+func (r *reader) optionalWord(n *node, name string, known []string) string {
+	if n.child(name) == nil {
+		return ""
+	}
 	v := r.value(n, name)
 	if v == nil {
 		r.fail(n.errorf("%s is missing: use one of %s", name, strings.Join(known, ", ")))
@@ -66,15 +70,6 @@ func (r *reader) word(n *node, name string, known []string) string {
 		r.fail(v.errorf("unknown %s %s: %s", name, store.Quote(text), suggest(text, known)))
 	}
 	return text
-}
-
-// optionalWord gives a field's text, which must be one of some words if the field
-// is there.
-func (r *reader) optionalWord(n *node, name string, known []string) string {
-	if n.child(name) == nil {
-		return ""
-	}
-	return r.word(n, name, known)
 }
 
 func (r *reader) number(n *node, name string) float64 {
@@ -112,7 +107,7 @@ func (r *reader) list(n *node, name string) []*node {
 	return v.items
 }
 
-// conditions gives a list of conditions; one alone may stand without a list.
+// conditions returns a list of conditions; one alone may stand without a list.
 func (r *reader) conditions(n *node, name string) []store.Condition {
 	v := r.value(n, name)
 	if v == nil {

@@ -2,7 +2,7 @@
 // ingest keys, and draws what must not be guessed.
 //
 // Its functions may be called by any number of goroutines. Hashing a password
-// takes 19 MiB of memory, so no more than two are hashed at once.
+// takes 19 MiB of memory and a core, so passwords are hashed on half of the cores at most.
 package secret
 
 import (
@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"unicode/utf8"
 
@@ -27,9 +28,9 @@ const (
 // Argon2id: 19 MiB, two passes, one lane.
 var parameters = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing bounds the hashes computed at once, and so the memory a crowd of
+// hashing bounds the hashes computed at once, and so the memory and the cores that a crowd of
 // people who sign in can take.
-var hashing = make(chan struct{}, 2)
+var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 
 // HashPassword gives what is kept of a password. The error says which lengths
 // are right.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // damagedBoard reads each kind of cell.
@@ -87,17 +88,17 @@ func readings(t *testing.T, s *Store, tenant store.TenantID, from string, now ti
 	if err != nil {
 		t.Fatal(err)
 	}
-	fold := store.NewFold(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
+	f := fold.New(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
 	if rollups {
-		_, err = s.FoldView(t.Context(), tenant, fold, time.Time{})
+		_, err = s.FoldView(t.Context(), tenant, f, time.Time{})
 	} else {
-		_, err = s.ScanEvents(t.Context(), tenant, store.Scan{}, func(e *store.Event) error { fold.Add(e); return nil })
+		_, err = s.ScanEvents(t.Context(), tenant, store.Scan{}, func(e *store.Event) error { f.Add(e); return nil })
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", from, err)
 	}
 	by := map[store.WidgetKey]store.WidgetReading{}
-	for _, w := range fold.Readings() {
+	for _, w := range f.Readings() {
 		by[w.Key] = w
 	}
 	return by
@@ -151,7 +152,7 @@ func TestADamagedBlockIsCountedAnew(t *testing.T) {
 	s, acme, other := filledStore(t, t.TempDir(), now)
 	want := recounted(t, s, acme, now)
 	readsAs(t, s, acme, now, "before", want)
-	for _, tier := range store.Tiers {
+	for _, tier := range fold.Tiers {
 		for name, how := range bytesFlipped {
 			what := fmt.Sprintf("%s of blocks of %d s", name, tier)
 			log := &bytes.Buffer{}
@@ -237,7 +238,7 @@ func damagedLeft(t *testing.T, s *Store, tenant store.TenantID) (left int) {
 		t.Fatal(err)
 	}
 	for _, b := range blocks {
-		if _, err := store.CheckBlock(b); err != nil {
+		if _, err := fold.CheckBlock(b); err != nil {
 			left++
 		}
 	}
@@ -247,7 +248,7 @@ func damagedLeft(t *testing.T, s *Store, tenant store.TenantID) (left int) {
 func TestRollupsFollowPastDamagedBlocks(t *testing.T) {
 	now := noon
 	s, acme, other := filledStore(t, t.TempDir(), now)
-	for _, tier := range store.Tiers {
+	for _, tier := range fold.Tiers {
 		damageBlocks(t, s, acme, tier, true, bytesFlipped["middle"])
 	}
 	for range 3 {
@@ -275,7 +276,7 @@ func TestRollupsFollowPastDamagedBlocks(t *testing.T) {
 func TestABlockWithARightChecksumThatNoFoldCanReadIsMendedToo(t *testing.T) {
 	now := noon
 	s, acme, _ := filledStore(t, t.TempDir(), now)
-	damageBlocks(t, s, acme, store.Tiers[1], true, func(b []byte) []byte {
+	damageBlocks(t, s, acme, fold.Tiers[1], true, func(b []byte) []byte {
 		b = append(b[:1:1], 1, 0xff, 0xff)
 		return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 	})
@@ -288,8 +289,8 @@ func TestABlockWithARightChecksumThatNoFoldCanReadIsMendedToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range damagedBoard.Widgets { // each of which finds another rollup
-		fold := store.NewFold(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
-		if _, err := s.FoldView(t.Context(), acme, fold, time.Time{}); err != nil && !errors.Is(err, store.ErrDamaged) {
+		f := fold.New(damagedBoard, store.View{Dashboard: "d", Range: r}, window)
+		if _, err := s.FoldView(t.Context(), acme, f, time.Time{}); err != nil && !errors.Is(err, store.ErrDamaged) {
 			t.Fatal(err)
 		}
 		s.mend(t.Context(), slog.New(slog.DiscardHandler))
@@ -359,7 +360,7 @@ func TestWhatCannotBeCountedAnewIsShown(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(log, nil))
 
 	// What the events or shorter steps still say lacks nothing.
-	for _, tier := range store.Tiers[1:] {
+	for _, tier := range fold.Tiers[1:] {
 		damageBlocks(t, s, acme, tier, true, bytesFlipped["middle"])
 	}
 	check("long steps are damaged", "", "")

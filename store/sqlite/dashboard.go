@@ -12,6 +12,7 @@ import (
 
 	"pulseboard/store"
 	"pulseboard/store/boardfile"
+	"pulseboard/store/formula"
 )
 
 // ApplyDashboards creates dashboards of a tenant, or replaces those of the same
@@ -27,7 +28,7 @@ func (s *Store) ApplyDashboards(ctx context.Context, tenant store.TenantID, dash
 			return fmt.Errorf("dashboard %q stands there twice: ids are unique, so rename one", d.ID)
 		}
 		seen[d.ID] = true
-		if err := d.Validate(); err != nil {
+		if err := d.Validate(formula.Names); err != nil {
 			return fmt.Errorf("dashboard %q: %w", d.ID, err)
 		}
 		yaml, err := boardfile.YAML(d)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 // EachEvent calls fn for each event of a scan, in the order of their seqs, that is kept
@@ -37,7 +38,7 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 		}
 		given := after
 		after = segment.LastSeq
-		events, err := store.ReadSegment(segment.Packed)
+		events, err := pack.ReadEvents(segment.Packed)
 		if err != nil {
 			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
 			damaged += segment.Events

@@ -11,28 +11,29 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // FoldView fills a new fold with all events of its window, from rollups as far as
 // there are some, and gives the head that the next scan has to begin after. It
 // reads as of one moment. What is damaged is counted anew from the events; the widgets that
 // lack some of them say so. The error is store.ErrNotFound when there is no such tenant.
-func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, fold *store.Fold, to time.Time) (head store.EventSeq, err error) {
+func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (head store.EventSeq, err error) {
 	defer wrap(&err, "FoldView")
 	return s.readAt(ctx, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
-		restorer := restorer{ctx: ctx, tx: tx, tenant: tenant, fold: fold, damage: &s.damage, rows: map[store.RollupKey]rollupRow{}, known: fold.RollupsRead()}
+		restorer := restorer{ctx: ctx, tx: tx, tenant: tenant, fold: f, damage: &s.damage, rows: map[fold.RollupKey]rollupRow{}, known: f.RollupsRead()}
 		if err := restorer.restore(); err != nil {
 			return err
 		}
-		if err := lackGaps(ctx, tx, tenant, fold, restorer.rows); err != nil {
+		if err := lackGaps(ctx, tx, tenant, f, restorer.rows); err != nil {
 			return err
 		}
-		scan := store.Scan{After: fold.Upto(), From: time.Unix(fold.From(), 0), To: to}
+		scan := store.Scan{After: f.Upto(), From: time.Unix(f.From(), 0), To: to}
 		lost, err := scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
-			return fold.Add(e)
+			return f.Add(e)
 		})
 		s.damage.noteSegments(tenant, lost)
-		lackSegments(fold, restorer.rows, lost)
+		lackSegments(f, restorer.rows, lost)
 		return err
 	})
 }
@@ -42,14 +43,14 @@ type restorer struct {
 	ctx    context.Context
 	tx     *sqlx.Tx
 	tenant store.TenantID
-	fold   *store.Fold
+	fold   *fold.Fold
 	damage *damage
-	rows   map[store.RollupKey]rollupRow // that were looked for; zero where there is none
-	known  map[store.RollupKey]store.Rollup
+	rows   map[fold.RollupKey]rollupRow // that were looked for; zero where there is none
+	known  map[fold.RollupKey]fold.Rollup
 }
 
 func (r *restorer) restore() error {
-	for _, span := range r.fold.Rollups() {
+	for _, span := range r.fold.Spans() {
 		row, ok := r.rows[span.Key]
 		if !ok {
 			err := r.tx.GetContext(r.ctx, &row, `SELECT id, upto, wide FROM rollups WHERE tenant_id = ? AND key = ? AND upto > 0`, r.tenant, span.Key)
@@ -78,7 +79,7 @@ func (r *restorer) restore() error {
 
 // steps gives the blocks of a span of a rollup by their starts; a damaged one as it is made
 // anew, last of all. A block is valid until the next. done says what went wrong.
-func (r *restorer) steps(row rollupRow, span store.RollupSpan) (steps iter.Seq2[int64, []byte], done func() error) {
+func (r *restorer) steps(row rollupRow, span fold.Span) (steps iter.Seq2[int64, []byte], done func() error) {
 	var failed error
 	return func(yield func(int64, []byte) bool) {
 		var damaged []int64
@@ -105,7 +106,7 @@ func (r *restorer) steps(row rollupRow, span store.RollupSpan) (steps iter.Seq2[
 
 // soundSteps yields the blocks of a span that are as they were written, and gives the starts of
 // the others. more says whether more are wanted.
-func (r *restorer) soundSteps(row rollupRow, span store.RollupSpan, yield func(int64, []byte) bool) (damaged []int64, more bool, err error) {
+func (r *restorer) soundSteps(row rollupRow, span fold.Span, yield func(int64, []byte) bool) (damaged []int64, more bool, err error) {
 	rows, err := r.tx.QueryContext(r.ctx, `SELECT start, cells FROM rollup_steps WHERE rollup_id = ? AND tier = ? AND start >= ? AND start < ?`, row.ID, span.Tier, span.From, span.To)
 	if err != nil {
 		return nil, false, err
@@ -117,7 +118,7 @@ func (r *restorer) soundSteps(row rollupRow, span store.RollupSpan, yield func(i
 		if err := rows.Scan(&start, &cells); err != nil {
 			return nil, false, err
 		}
-		partial, err := store.CheckBlock(cells)
+		partial, err := fold.CheckBlock(cells)
 		if err != nil {
 			damaged = append(damaged, start)
 			continue
@@ -130,8 +131,8 @@ func (r *restorer) soundSteps(row rollupRow, span store.RollupSpan, yield func(i
 }
 
 // note tells the fold of a step that lacks events.
-func (r *restorer) note(span store.RollupSpan, start int64, partial bool) {
+func (r *restorer) note(span fold.Span, start int64, partial bool) {
 	if partial {
-		r.fold.Lack(span.Key, store.Gap{From: start, To: start + span.Tier})
+		r.fold.Lack(span.Key, fold.Gap{From: start, To: start + span.Tier})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
@@ -88,7 +89,7 @@ func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
 	}
 
 	// A block that is counted anew from events that are damaged is partial, with all above it.
-	for _, tier := range store.Tiers {
+	for _, tier := range fold.Tiers {
 		damageBlocks(t, s, acme, tier, true, bytesFlipped["zeros"])
 	}
 	check("rollups are damaged too", "6000", all, all)
@@ -189,7 +190,7 @@ func TestDamageIsMendedInTheBackground(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { s.KeepRollups(ctx, slog.New(slog.NewTextHandler(log, nil))); close(ended) }()
-	for _, tier := range store.Tiers {
+	for _, tier := range fold.Tiers {
 		damageBlocks(t, s, acme, tier, true, bytesFlipped["cut"])
 	}
 	sameReadings(t, s, acme, now, "damaged")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // at is a store with something of everything in it.
@@ -115,7 +116,7 @@ var storeReads = map[string]func(context.Context, *at) error{
 	"FoldView": func(ctx context.Context, a *at) error {
 		window, err := a.view.Range.Window(noon)
 		if err == nil {
-			_, err = a.s.FoldView(ctx, a.tenant, store.NewFold(a.board, a.view, window), time.Time{})
+			_, err = a.s.FoldView(ctx, a.tenant, fold.New(a.board, a.view, window), time.Time{})
 		}
 		return err
 	},

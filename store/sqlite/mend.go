@@ -13,6 +13,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // What a disk did to a block of a rollup or to a segment of events stops nobody's boards.
@@ -38,7 +39,7 @@ type foundGap struct {
 // mended says what was done about a rollup.
 type mended struct {
 	tenant         store.TenantID
-	rollup         store.Rollup
+	rollup         fold.Rollup
 	steps, partial int // blocks that were made anew; those of them that lack events
 }
 
@@ -175,7 +176,7 @@ type newBlock struct {
 }
 
 // rebuildSome makes some of the damaged blocks of a rollup anew, without writing them.
-func (s *Store) rebuildSome(ctx context.Context, tenant store.TenantID, id int64, wanted map[store.RollupKey]store.Rollup) (some []newBlock, rollup store.Rollup, err error) {
+func (s *Store) rebuildSome(ctx context.Context, tenant store.TenantID, id int64, wanted map[fold.RollupKey]fold.Rollup) (some []newBlock, rollup fold.Rollup, err error) {
 	_, err = s.readAt(ctx, tenant, func(tx *sqlx.Tx, _ store.EventSeq) error {
 		var row rollupRow
 		err := tx.GetContext(ctx, &row, `SELECT id, key, upto, wide FROM rollups WHERE id = ? AND tenant_id = ?`, id, tenant)
@@ -205,7 +206,7 @@ func (s *Store) rebuildSome(ctx context.Context, tenant store.TenantID, id int64
 }
 
 // damagedBlocks finds blocks of a rollup that can't be read, the shortest steps first.
-func damagedBlocks(ctx context.Context, tx *sqlx.Tx, id int64, rollup store.Rollup) (some []newBlock, err error) {
+func damagedBlocks(ctx context.Context, tx *sqlx.Tx, id int64, rollup fold.Rollup) (some []newBlock, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT tier, start, cells FROM rollup_steps WHERE rollup_id = ? ORDER BY tier, start`, id)
 	if err != nil {
 		return nil, err
@@ -256,8 +257,8 @@ type lostSegment struct {
 	Events    int64
 }
 
-func (l lostSegment) gap() store.Gap {
-	return store.Gap{From: time.UnixMicro(l.FirstTime).Unix(), To: time.UnixMicro(l.LastTime).Unix() + 1}
+func (l lostSegment) gap() fold.Gap {
+	return fold.Gap{From: time.UnixMicro(l.FirstTime).Unix(), To: time.UnixMicro(l.LastTime).Unix() + 1}
 }
 
 // keepGaps remembers that segments are damaged, before any rollup goes past them, and gives
@@ -312,13 +313,13 @@ func (s *Store) forgetGaps(ctx context.Context, tenant store.TenantID, before ti
 
 // lackGaps tells a fold the known gaps of its time. read are the rollups that it has begun
 // with, which lack nothing that they had counted before.
-func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *store.Fold, read map[store.RollupKey]rollupRow) error {
+func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, f *fold.Fold, read map[fold.RollupKey]rollupRow) error {
 	var gaps []struct {
 		lostSegment
 		Counted string
 	}
 	err := tx.SelectContext(ctx, &gaps, `SELECT last_seq, first_time, last_time, events, counted FROM gaps
-		WHERE tenant_id = ? AND last_time >= ?`, tenant, time.Unix(fold.From(), 0).UnixMicro())
+		WHERE tenant_id = ? AND last_time >= ?`, tenant, time.Unix(f.From(), 0).UnixMicro())
 	if err != nil {
 		return err
 	}
@@ -327,9 +328,9 @@ func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *sto
 		if err := json.Unmarshal([]byte(g.Counted), &counted); err != nil {
 			return err
 		}
-		for key := range fold.RollupsRead() {
+		for key := range f.RollupsRead() {
 			if row := read[key]; row.Wide || !slices.Contains(counted, row.ID) {
-				fold.Lack(key, g.gap())
+				f.Lack(key, g.gap())
 			}
 		}
 	}
@@ -338,11 +339,11 @@ func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, fold *sto
 
 // lackSegments tells a fold of segments that a scan has found damaged, but for those that a
 // rollup had counted.
-func lackSegments(fold *store.Fold, read map[store.RollupKey]rollupRow, lost []lostSegment) {
-	for key := range fold.RollupsRead() {
+func lackSegments(f *fold.Fold, read map[fold.RollupKey]rollupRow, lost []lostSegment) {
+	for key := range f.RollupsRead() {
 		for _, l := range lost {
 			if row := read[key]; row.Wide || row.Upto < l.LastSeq {
-				fold.Lack(key, l.gap())
+				f.Lack(key, l.gap())
 			}
 		}
 	}

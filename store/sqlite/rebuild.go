@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // rebuilder makes blocks of a rollup anew, as of the moment of a transaction: those of long
@@ -21,7 +22,7 @@ type rebuilder struct {
 	tx     *sqlx.Tx
 	tenant store.TenantID
 	row    rollupRow
-	rollup store.Rollup
+	rollup fold.Rollup
 	damage *damage // where damaged segments are noted
 
 	forgotten  bool  // some events are gone
@@ -38,13 +39,13 @@ const maxAhead = 4 * 96
 
 // quarter is a step of the second tier, whose parts are counted from the events together.
 type quarter struct {
-	parts    map[int64]*store.BlockBuilder
+	parts    map[int64]*fold.BlockBuilder
 	complete bool
 }
 
-func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row rollupRow, rollup store.Rollup, damage *damage) (*rebuilder, error) {
+func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row rollupRow, rollup fold.Rollup, damage *damage) (*rebuilder, error) {
 	var kept struct {
-		store.Retention
+		retentionRow
 		Forgotten store.EventSeq
 		Oldest    sql.NullInt64 // when the first events that are kept came in
 	}
@@ -62,7 +63,7 @@ func newRebuilder(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, row r
 		ctx: ctx, tx: tx, tenant: tenant, row: row, rollup: rollup, damage: damage,
 		forgotten:  kept.Forgotten > 0,
 		eventsFrom: oldest.Add(store.MaxFuture + time.Hour).Unix(), // an hour for those that came in at once
-		stepsFrom:  kept.RollupsBefore(time.Now()).Unix(),
+		stepsFrom:  store.Retention(kept.retentionRow).RollupsBefore(time.Now()).Unix(),
 		quarters:   map[int64]*quarter{},
 		ahead:      1,
 	}, nil
@@ -77,13 +78,13 @@ func (r *rebuilder) block(tier, start int64) (block []byte, partial bool, err er
 	return b.Block(), b.Partial(), nil
 }
 
-func (r *rebuilder) build(tier, start int64) (*store.BlockBuilder, error) {
-	shorter := slices.Index(store.Tiers, tier) - 1
+func (r *rebuilder) build(tier, start int64) (*fold.BlockBuilder, error) {
+	shorter := slices.Index(fold.Tiers, tier) - 1
 	if shorter < 0 {
 		return r.recount(start)
 	}
-	b := &store.BlockBuilder{}
-	parts, err := r.kept(store.Tiers[shorter], start, start+tier)
+	b := &fold.BlockBuilder{}
+	parts, err := r.kept(fold.Tiers[shorter], start, start+tier)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +124,8 @@ func (r *rebuilder) kept(tier, from, to int64) (parts []newBlock, err error) {
 }
 
 // recount makes a block of the first tier from the events.
-func (r *rebuilder) recount(start int64) (*store.BlockBuilder, error) {
-	tier := store.Tiers[1]
+func (r *rebuilder) recount(start int64) (*fold.BlockBuilder, error) {
+	tier := fold.Tiers[1]
 	at := start - (start%tier+tier)%tier
 	if r.quarters[at] == nil {
 		if err := r.recountQuarters(at, at+r.ahead*tier); err != nil {
@@ -135,7 +136,7 @@ func (r *rebuilder) recount(start int64) (*store.BlockBuilder, error) {
 	q := r.quarters[at]
 	b := q.parts[start]
 	if b == nil {
-		b = &store.BlockBuilder{}
+		b = &fold.BlockBuilder{}
 	}
 	if !q.complete {
 		b.Lack()
@@ -144,11 +145,11 @@ func (r *rebuilder) recount(start int64) (*store.BlockBuilder, error) {
 }
 
 func (r *rebuilder) recountQuarters(from, to int64) error {
-	fold := store.NewRollupFold(r.rollup)
+	builder := fold.NewRollupBuilder(r.rollup)
 	scan := store.Scan{From: time.Unix(from, 0), To: time.Unix(to, 0)}
 	lost, err := scanEvents(r.ctx, r.tx, r.tenant, r.row.Upto, scan, func(e *store.Event) error {
 		if e.Seq <= r.row.Upto {
-			fold.Add(e)
+			builder.Add(e)
 		}
 		return nil
 	})
@@ -156,13 +157,13 @@ func (r *rebuilder) recountQuarters(from, to int64) error {
 		return err
 	}
 	r.damage.noteSegments(r.tenant, lost)
-	tier := store.Tiers[1]
+	tier := fold.Tiers[1]
 	for at := from; at < to; at += tier {
-		r.quarters[at] = &quarter{parts: map[int64]*store.BlockBuilder{}}
+		r.quarters[at] = &quarter{parts: map[int64]*fold.BlockBuilder{}}
 	}
-	for step := range fold.Steps() {
-		if step.Tier == store.Tiers[0] {
-			b := &store.BlockBuilder{}
+	for step := range builder.Steps() {
+		if step.Tier == fold.Tiers[0] {
+			b := &fold.BlockBuilder{}
 			b.AddStep(step)
 			r.quarters[from+(step.Start-from)/tier*tier].parts[step.Start] = b
 		}
@@ -186,18 +187,18 @@ func (r *rebuilder) recountQuarters(from, to int64) error {
 // addsUp says whether what was counted anew in a quarter is all that was counted in it
 // before: with the parts that can be read it is as many events as the whole says.
 func (r *rebuilder) addsUp(q *quarter, from, to int64) (bool, error) {
-	whole := &store.BlockBuilder{}
-	wholes, err := r.kept(store.Tiers[1], from, to)
+	whole := &fold.BlockBuilder{}
+	wholes, err := r.kept(fold.Tiers[1], from, to)
 	if err != nil || len(wholes) != 1 || whole.AddBlock(wholes[0].block) != nil || whole.Partial() {
 		return false, err
 	}
-	parts, err := r.kept(store.Tiers[0], from, to)
+	parts, err := r.kept(fold.Tiers[0], from, to)
 	if err != nil {
 		return false, err
 	}
 	sum := int64(0)
 	for _, part := range parts {
-		b := &store.BlockBuilder{}
+		b := &fold.BlockBuilder{}
 		if err := b.AddBlock(part.block); err != nil {
 			if !errors.Is(err, store.ErrDamaged) {
 				return false, err

@@ -30,8 +30,15 @@ const (
 // Retention gives how long a tenant's data is kept, or store.ErrNotFound.
 func (s *Store) Retention(ctx context.Context, tenant store.TenantID) (r store.Retention, err error) {
 	defer wrap(&err, "Retention")
-	err = s.reader.GetContext(ctx, &r, `SELECT event_days, rollup_days FROM tenants WHERE id = ?`, tenant)
-	return r, err
+	var row retentionRow
+	err = s.reader.GetContext(ctx, &row, `SELECT event_days, rollup_days FROM tenants WHERE id = ?`, tenant)
+	return store.Retention(row), err
+}
+
+// retentionRow is the retention of a tenant, as its row holds it.
+type retentionRow struct {
+	EventDays  int `db:"event_days"`
+	RollupDays int `db:"rollup_days"`
 }
 
 // SetRetention says how long a tenant's data is kept from now on.
@@ -212,7 +219,7 @@ func untilDone(ctx context.Context, fn func() (more bool, err error)) error {
 func (s *Store) Holdings(ctx context.Context, tenant store.TenantID) (h store.Holdings, err error) {
 	defer wrap(&err, "Holdings")
 	var head struct {
-		store.Retention
+		retentionRow
 		Events, Kept, Forgotten int64
 	}
 	err = s.reader.GetContext(ctx, &head, `SELECT event_days, rollup_days, events, kept, forgotten
@@ -220,7 +227,7 @@ func (s *Store) Holdings(ctx context.Context, tenant store.TenantID) (h store.Ho
 	if err != nil {
 		return h, err
 	}
-	h = store.Holdings{Retention: head.Retention, Events: head.Kept}
+	h = store.Holdings{Retention: store.Retention(head.retentionRow), Events: head.Kept}
 	var oldest sql.NullInt64
 	if err := s.reader.GetContext(ctx, &oldest, `SELECT min(first_time) FROM segments WHERE tenant_id = ?`, tenant); err != nil {
 		return h, err
@@ -238,7 +245,7 @@ func (s *Store) Holdings(ctx context.Context, tenant store.TenantID) (h store.Ho
 	}
 	for _, row := range rows {
 		if rollup, ok := wanted[row.Key]; ok {
-			h.Rollups = append(h.Rollups, store.RollupProgress{Rollup: rollup, Wide: row.Wide, Done: done(int64(row.Upto), head.Forgotten, head.Events)})
+			h.Rollups = append(h.Rollups, store.RollupProgress{What: rollup.String(), Wide: row.Wide, Done: done(int64(row.Upto), head.Forgotten, head.Events)})
 		}
 	}
 	return h, nil

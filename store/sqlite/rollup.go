@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 // Rollups follow the events: they are not written by those who send events but
@@ -26,7 +27,7 @@ import (
 const (
 	// bite is how far rollups follow at a time, in seqs of events.
 	bite = 80_000
-	// biteMemory is how many bytes the folds of a bite take at most: a bite in which many
+	// biteMemory is how many bytes the builders of a bite take at most: a bite in which many
 	// groups or users are new ends earlier.
 	biteMemory = 32 << 20
 	// followAfter is how many events rollups may be behind before they follow, so
@@ -38,7 +39,7 @@ const (
 
 type rollupRow struct {
 	ID   int64
-	Key  store.RollupKey
+	Key  fold.RollupKey
 	Upto store.EventSeq
 	Wide bool
 }
@@ -81,11 +82,11 @@ func (s *Store) DefineRollups(ctx context.Context, tenant store.TenantID) (err e
 	})
 }
 
-func (s *Store) wantedRollups(ctx context.Context, tenant store.TenantID) (map[store.RollupKey]store.Rollup, error) {
+func (s *Store) wantedRollups(ctx context.Context, tenant store.TenantID) (map[fold.RollupKey]fold.Rollup, error) {
 	dashboards, err := s.Dashboards(ctx, tenant)
-	wanted := map[store.RollupKey]store.Rollup{}
+	wanted := map[fold.RollupKey]fold.Rollup{}
 	for _, d := range dashboards {
-		for key, r := range d.Rollups() {
+		for key, r := range fold.RollupsOf(d) {
 			wanted[key] = r
 		}
 	}
@@ -146,14 +147,14 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 	}
 	from := rows[0].Upto
 	rows = rows[:slices.IndexFunc(append(rows, rollupRow{Upto: math.MaxInt64}), func(r rollupRow) bool { return r.Upto > from })]
-	folds := make([]*store.RollupFold, len(rows))
+	builders := make([]*fold.RollupBuilder, len(rows))
 	for i, row := range rows {
-		folds[i] = store.NewRollupFold(wanted[row.Key])
+		builders[i] = fold.NewRollupBuilder(wanted[row.Key])
 	}
 	taken := 0
 	head, upto, err := s.scanBite(ctx, tenant, from, func(e *store.Event) error {
-		for _, fold := range folds {
-			taken += fold.Add(e)
+		for _, builder := range builders {
+			taken += builder.Add(e)
 		}
 		if taken > biteMemory {
 			return errEnough
@@ -165,7 +166,7 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 	}
 	grown := make([]grownRollup, len(rows))
 	for i, row := range rows {
-		grown[i], err = s.growRollup(ctx, row, folds[i])
+		grown[i], err = s.growRollup(ctx, row, builders[i])
 		if errors.Is(err, store.ErrDamaged) {
 			return head - from, s.mendRollup(ctx, tenant, row.ID)
 		}
@@ -245,9 +246,9 @@ const selectStep = `SELECT cells FROM rollup_steps WHERE rollup_id = ? AND tier 
 // growRollup adds a bite to the steps of a rollup. It does so before the transaction that
 // writes them, for others wait for that; if another process has added to the rollup
 // meanwhile, its upto has changed and nothing of this is written.
-func (s *Store) growRollup(ctx context.Context, row rollupRow, fold *store.RollupFold) (g grownRollup, err error) {
+func (s *Store) growRollup(ctx context.Context, row rollupRow, builder *fold.RollupBuilder) (g grownRollup, err error) {
 	g.rollupRow = row
-	for step := range fold.Steps() {
+	for step := range builder.Steps() {
 		var kept []byte
 		err := s.statements.selectStep.GetContext(ctx, &kept, row.ID, step.Tier, step.Start)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pulseboard/store"
+	"pulseboard/store/fold"
 )
 
 const rollupBoard = `widgets of every kind of cell`
@@ -103,8 +104,8 @@ func TestAViewReadsTheSameWithRollupsAndWithout(t *testing.T) {
 			}
 			window, err := v.Range.Window(noon)
 			check(err)
-			fold, all := store.NewFold(d, v, window), store.NewFold(d, v, window)
-			head, err := s.FoldView(t.Context(), tenant, fold, time.Time{})
+			f, all := fold.New(d, v, window), fold.New(d, v, window)
+			head, err := s.FoldView(t.Context(), tenant, f, time.Time{})
 			check(err)
 			allHead, err := s.ScanEvents(t.Context(), tenant, store.Scan{}, func(e *store.Event) error {
 				all.Add(e)
@@ -115,7 +116,7 @@ func TestAViewReadsTheSameWithRollupsAndWithout(t *testing.T) {
 				rt.Fatalf("head %d, want %d", head, allHead)
 			}
 			for i, want := range all.Readings() {
-				if got := fold.Readings()[i]; string(got.Picture()) != string(want.Picture()) {
+				if got := f.Readings()[i]; string(got.Picture()) != string(want.Picture()) {
 					rt.Fatalf("%v: %s, want %s", d.Widgets[i].Metric, got.Picture(), want.Picture())
 				}
 			}
@@ -151,12 +152,12 @@ func TestRollupsFollowInBitesAndAreDroppedWhenUnused(t *testing.T) {
 	}
 	r, _ := store.ParseRange("now-30d", "now")
 	window, _ := r.Window(noon)
-	fold := store.NewFold(d, store.View{Range: r}, window)
-	if _, err := s.FoldView(t.Context(), tenant, fold, time.Time{}); err != nil {
+	f := fold.New(d, store.View{Range: r}, window)
+	if _, err := s.FoldView(t.Context(), tenant, f, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(fold.Readings()[0].JSON()); got != fmt.Sprint(events) || fold.Upto() == 0 {
-		t.Errorf("it reads %s, from a rollup up to %d", got, fold.Upto())
+	if got := string(f.Readings()[0].JSON()); got != fmt.Sprint(events) || f.Upto() == 0 {
+		t.Errorf("it reads %s, from a rollup up to %d", got, f.Upto())
 	}
 	apply(t, s, tenant, store.Dashboard{ID: "d", Title: "D"})
 	if err := s.DefineRollups(t.Context(), tenant); err != nil {
@@ -191,11 +192,11 @@ func count(t testing.TB, s *Store, tenant store.TenantID, now time.Time) float64
 		t.Fatal(err)
 	}
 	d := store.Dashboard{ID: "d", Widgets: []store.Widget{{Key: "n", Kind: store.Stat, Metric: store.Metric{Measure: store.Count}}}}
-	fold := store.NewFold(d, store.View{Dashboard: "d", Range: r}, window)
-	if _, err := s.FoldView(t.Context(), tenant, fold, time.Time{}); err != nil {
+	f := fold.New(d, store.View{Dashboard: "d", Range: r}, window)
+	if _, err := s.FoldView(t.Context(), tenant, f, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	return fold.Readings()[0].Reading.(store.Number).Value
+	return f.Readings()[0].Reading.(store.Number).Value
 }
 
 // A bite in which nearly everything is new ends before it takes much memory, and all is counted

@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/pack"
 )
 
 const (
@@ -104,7 +105,7 @@ func packSegment(b []byte, events []store.Event, received int64) packedSegment {
 		lastTime:  math.MinInt64,
 		events:    len(events),
 		received:  received,
-		packed:    store.AppendSegment(b, events),
+		packed:    pack.AppendEvents(b, events),
 	}
 	for i := range events {
 		µs := events[i].Time.UnixMicro()
@@ -131,7 +132,7 @@ func eachEvent(rows *sql.Rows, fn func(*store.Event) error) (lost []lostSegment,
 		if err := rows.Scan(&l.LastSeq, &l.FirstTime, &l.LastTime, &l.Events, &packed); err != nil {
 			return lost, err
 		}
-		events, err := store.ReadSegment(packed)
+		events, err := pack.ReadEvents(packed)
 		if err != nil {
 			lost = append(lost, l)
 			continue
@@ -294,7 +295,7 @@ func (s *Store) packRun(ctx context.Context, tenant store.TenantID, run []segmen
 		if err != nil {
 			return packedSegment{}, err
 		}
-		events, err := store.ReadSegment(segment.Packed)
+		events, err := pack.ReadEvents(segment.Packed)
 		if err != nil {
 			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
 			return packedSegment{}, err
