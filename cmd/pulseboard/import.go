@@ -169,13 +169,15 @@ func (in *input) next(reader *ingest.Reader) (unfinished *ingest.LineError, err 
 	return unfinished, err
 }
 
-// newBar gives a progress bar on a terminal, a silent one elsewhere.
+// newBar returns a progress bar on a terminal, and an invisible one elsewhere. Neither has a
+// goroutine of its own that turns a spinner: the library draws there without its lock.
 func newBar(c *console, size int64) *progressbar.ProgressBar {
 	f, ok := c.err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return progressbar.DefaultBytesSilent(size)
+		return progressbar.NewOptions64(size, progressbar.OptionSetVisibility(false), progressbar.OptionSetWriter(io.Discard))
 	}
 	return progressbar.NewOptions64(size,
+		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionSetWriter(f),
 		progressbar.OptionSetDescription("importing"),
 		progressbar.OptionShowBytes(true),
