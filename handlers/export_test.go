@@ -37,11 +37,7 @@ func (s *Server) HoldSignIns(email store.Email, address string, n int) (decide f
 }
 
 // WaitingSignIns is how many attempts wait until others are decided.
-func (s *Server) WaitingSignIns() int {
-	s.logins.mu.Lock()
-	defer s.logins.mu.Unlock()
-	return len(s.logins.crowd.waiting) + len(s.logins.own.waiting)
-}
+func (s *Server) WaitingSignIns() int { return s.logins.waiting() }
 
 // Patterns are those of all routes of the site.
 func (s *Server) Patterns() []string {

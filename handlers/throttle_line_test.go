@@ -46,7 +46,11 @@ func (t *loginThrottle) beginAll(ctx context.Context, n int, origin func(i int) 
 
 func always(o signInOrigin) func(int) signInOrigin { return func(int) signInOrigin { return o } }
 
-func (t *loginThrottle) waiting() int { return len(t.crowd.waiting) + len(t.own.waiting) }
+func (t *loginThrottle) waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.crowd.waiting) + len(t.own.waiting)
+}
 
 // Each attempt that succeeds lets one more in, the one that waits longest.
 func TestAttemptsWaitForThoseThatMaySucceed(t *testing.T) {
