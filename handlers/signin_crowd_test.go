@@ -34,6 +34,7 @@ func atOnce(n int, attempt func(i int) int) map[int]int {
 
 func TestRightPasswordsAtOnceAreAllLetIn(t *testing.T) {
 	w := newWorld(t)
+	w.server.LetSignInsWait(time.Minute)
 	got := atOnce(16, func(int) int { return w.tryFrom("127.0.0.2", "ann@example.com", password).status })
 	if want := map[int]int{http.StatusSeeOther: 16}; !maps.Equal(got, want) {
 		t.Errorf("answers %v, want %v", got, want)
@@ -43,6 +44,7 @@ func TestRightPasswordsAtOnceAreAllLetIn(t *testing.T) {
 func TestANetworkFullOfPeopleSignsInAtOnce(t *testing.T) {
 	const people = addressBurst + 10
 	w := newWorld(t)
+	w.server.LetSignInsWait(time.Minute)
 	hash, err := secret.HashPassword(password)
 	must(t, err)
 	email := func(i int) string { return fmt.Sprintf("u%d@example.com", i) }

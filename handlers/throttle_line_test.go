@@ -307,3 +307,22 @@ func endEach(before []outcome, failed func(i int) bool) {
 		o.attempt.end(failed(i))
 	}
 }
+
+// Where a network's own count is full too, the answer is not later than that to an
+// account that does not exist, with time left to check a password.
+func TestWaitingForTheOwnCountEndsBeforeTheAnswerIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle, owner := newLoginThrottle(), from("192.0.2.1", "ann@example.com")
+		throttle.attempts(accountBurst, from("198.51.100.7", owner.email), true)
+		owner.knownNetwork = true
+		throttle.beginAll(t.Context(), accountBurst, always(owner))
+		began := time.Now()
+		attempt, refusal, err := throttle.begin(t.Context(), owner)
+		if attempt != nil || err != nil || !refusal.at.Equal(began) || refusal.wait != accountEvery {
+			t.Errorf("attempt %v, refusal %+v, error %v", attempt, refusal, err)
+		}
+		if took := time.Since(began); took == 0 || took > throttledTakes/2 {
+			t.Errorf("it waited %v", took)
+		}
+	})
+}
