@@ -46,7 +46,11 @@ func (t *loginThrottle) beginAll(ctx context.Context, n int, origin func(i int) 
 
 func always(o signInOrigin) func(int) signInOrigin { return func(int) signInOrigin { return o } }
 
-func (t *loginThrottle) waiting() int { return len(t.crowd.waiting) + len(t.own.waiting) }
+func (t *loginThrottle) waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.crowd.waiting) + len(t.own.waiting)
+}
 
 // Each attempt that succeeds lets one more in, the one that waits longest.
 func TestAttemptsWaitForThoseThatMaySucceed(t *testing.T) {
@@ -302,4 +306,23 @@ func endEach(before []outcome, failed func(i int) bool) {
 		time.Sleep(70 * time.Millisecond)
 		o.attempt.end(failed(i))
 	}
+}
+
+// Where a network's own count is full too, the answer is not later than that to an
+// account that does not exist, with time left to check a password.
+func TestWaitingForTheOwnCountEndsBeforeTheAnswerIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle, owner := newLoginThrottle(), from("192.0.2.1", "ann@example.com")
+		throttle.attempts(accountBurst, from("198.51.100.7", owner.email), true)
+		owner.knownNetwork = true
+		throttle.beginAll(t.Context(), accountBurst, always(owner))
+		began := time.Now()
+		attempt, refusal, err := throttle.begin(t.Context(), owner)
+		if attempt != nil || err != nil || !refusal.at.Equal(began) || refusal.wait != accountEvery {
+			t.Errorf("attempt %v, refusal %+v, error %v", attempt, refusal, err)
+		}
+		if took := time.Since(began); took == 0 || took > throttledTakes/2 {
+			t.Errorf("it waited %v", took)
+		}
+	})
 }
