@@ -29,19 +29,20 @@ const (
 
 // futureOfAttacked attacks where others watch too; there a view has much to read first.
 func futureOfAttacked(ctx context.Context, t *target, got *tally) error {
-	t.watchTheFuture(ctx, got, t.bench.tokens["busy"], t.bench.attackKey)
+	t.watchTheFuture(ctx, got, t.bench.tokens["busy"], t.bench.attackKey, futurePatience)
 	return nil
 }
 
 // futureOfFresh attacks where nothing has come in so far: all streams are open before it does.
 func futureOfFresh(ctx context.Context, t *target, got *tally) error {
-	t.watchTheFuture(ctx, got, t.bench.freshToken, t.bench.freshKey)
+	t.watchTheFuture(ctx, got, t.bench.freshToken, t.bench.freshKey, futurePatience)
 	return nil
 }
 
 // watchTheFuture holds streams of ranges that end in the future open, so that all that
-// comes in belongs to each of them, and sends paths and users that were never there.
-func (t *target) watchTheFuture(ctx context.Context, got *tally, token, key string) {
+// comes in belongs to each of them, and sends paths and users that were never there, as soon
+// as each stream had an answer or it ran out of patience.
+func (t *target) watchTheFuture(ctx context.Context, got *tally, token, key string, patience time.Duration) {
 	c := clientAt(addressOfAttacker)
 	c.Timeout = 0 // of streams
 	began := time.Now()
@@ -65,7 +66,7 @@ func (t *target) watchTheFuture(ctx context.Context, got *tally, token, key stri
 			}
 		})
 	}
-	waitFor(futurePatience, func() bool { return answered.Load() == futureStreams })
+	waitFor(patience, func() bool { return answered.Load() == futureStreams })
 	t.sendNewGroups(ctx, got, key)
 	all.Wait()
 }
