@@ -27,12 +27,13 @@ const (
 )
 
 // bystanders use a server as it is meant to be used: they watch, send 100 events a second,
-// sign in and open pages.
+// sign in and open pages. Most are of another tenant than the attacker, some of the same.
 type bystanders struct {
-	t      *target
-	fleets []*fleet // of each room
-	each   int      // viewers of a room
-	client *http.Client
+	t       *target
+	fleets  []*fleet // of each room
+	each    int      // viewers of a room
+	members *members
+	client  *http.Client
 
 	all, refused *tally
 	accepted     atomic.Int64 // bytes of the bodies of accepted events
@@ -40,12 +41,17 @@ type bystanders struct {
 	underWay     sync.WaitGroup
 
 	mu    sync.Mutex
-	ticks []float64 // ms
+	ticks []float64            // ms
+	pages map[string][]float64 // ms, by the user
 }
 
 // newBystanders opens the streams. Each viewer is another one to the server.
 func newBystanders(t *target, viewers, rooms int) (*bystanders, error) {
-	o := &bystanders{t: t, each: viewers / rooms, client: clientAt(addressOfOthers), all: newTally(), refused: newTally()}
+	o := &bystanders{t: t, each: viewers / rooms, client: clientAt(addressOfOthers), all: newTally(), refused: newTally(), pages: map[string][]float64{}}
+	var err error
+	if o.members, err = newMembers(t); err != nil {
+		return o, err
+	}
 	for room := range rooms {
 		var cookies []string
 		for i := range o.each {
@@ -70,9 +76,17 @@ func newBystanders(t *target, viewers, rooms int) (*bystanders, error) {
 }
 
 func (o *bystanders) close() {
-	for _, f := range o.fleets {
+	for _, f := range o.streams() {
 		f.close()
 	}
+}
+
+// streams returns all fleets.
+func (o *bystanders) streams() []*fleet {
+	if o.members == nil {
+		return o.fleets
+	}
+	return append(slices.Clone(o.fleets), o.members.fleet)
 }
 
 // begin counts from now on.
@@ -81,21 +95,29 @@ func (o *bystanders) begin() {
 	o.refused.forget()
 	o.mu.Lock()
 	o.ticks = nil
+	clear(o.pages)
 	o.mu.Unlock()
+	o.members.begin()
 	o.counting.Store(true)
 }
 
 // end counts no more.
-func (o *bystanders) end() { o.counting.Store(false) }
+func (o *bystanders) end() {
+	o.members.end()
+	o.counting.Store(false)
+}
 
-// finish waits for the answers to all that was asked.
-func (o *bystanders) finish() { o.underWay.Wait() }
+// finish waits for the answers to all that was asked. No more events come in by then.
+func (o *bystanders) finish() {
+	o.members.end()
+	o.underWay.Wait()
+}
 
 // report adds the harm to the others to a row.
 func (o *bystanders) report(r *hostileRow) {
 	r.Others, r.Refused = o.all.byLabel(), o.refused.byLabel()
 	if !r.Killed {
-		for _, f := range o.fleets {
+		for _, f := range o.streams() {
 			total := f.total()
 			r.BrokeOff += total.Broken + total.Refused
 		}
@@ -103,6 +125,8 @@ func (o *bystanders) report(r *hostileRow) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r.ticks, r.Ticks, r.P99 = o.ticks, len(o.ticks), middle(slices.Clone(o.ticks))
+	r.Pages, r.PagesP99 = len(o.pages["owner"]), percentile99(o.pages["owner"])
+	r.MembersWait = o.members.longestWait().Seconds() * 1e3
 }
 
 // work goes on until ctx ends.
@@ -111,8 +135,11 @@ func (o *bystanders) work(ctx context.Context) {
 		o.underWay.Go(func() { o.tickRoom(ctx, room) })
 	}
 	o.every(ctx, time.Second/postsASecond, o.ingest)
+	o.every(ctx, time.Second/memberEvents, o.sendOfMember)
 	o.every(ctx, time.Second, func(int) { o.visit("user", mail, clientAt(addressOfOthers), "/dashboards/calm") })
-	o.every(ctx, time.Second, func(int) { o.visit("owner", owner, clientAt(addressOfOwner), "/dashboards/small") })
+	o.every(ctx, time.Second, func(int) {
+		o.visit("owner", owner, clientAt(addressOfOwner), "/dashboards/small", "/dashboards/busy")
+	})
 }
 
 // every calls fn at each interval, whether the call before has returned or not.
@@ -131,10 +158,10 @@ func (o *bystanders) every(ctx context.Context, interval time.Duration, fn func(
 	})
 }
 
-// count counts a request by its outcome.
-func (o *bystanders) count(kind string, status, wanted int, err error) {
+// count counts a request by its outcome, and reports whether it counts.
+func (o *bystanders) count(kind string, status, wanted int, err error) bool {
 	if !o.counting.Load() {
-		return
+		return false
 	}
 	o.all.add(kind)
 	switch {
@@ -143,6 +170,7 @@ func (o *bystanders) count(kind string, status, wanted int, err error) {
 	case status != wanted:
 		o.refused.add(fmt.Sprint(kind, " ", status))
 	}
+	return true
 }
 
 // ingest sends events that no room shows.
@@ -151,21 +179,24 @@ func (o *bystanders) ingest(i int) {
 	for n := range eventsOfAPost {
 		fmt.Fprintf(&body, `{"event":"request","user":"u%d","properties":{"room":"hall","path":"/p%d","status":200,"duration_ms":%d}}`+"\n", i%97, i%7, 10+n*37)
 	}
-	status, err := o.send(i, body.String())
+	status, err := o.send(o.key(i), body.String())
 	o.count("events", status, http.StatusAccepted, err)
 }
 
-// send posts events with one of the keys.
-func (o *bystanders) send(i int, body string) (status int, err error) {
-	status, n, err := postBatch(context.Background(), o.client, o.t, "/api/events", o.t.bench.keys[i%len(o.t.bench.keys)], "", []byte(body))
+// key returns one of the keys.
+func (o *bystanders) key(i int) string { return o.t.bench.keys[i%len(o.t.bench.keys)] }
+
+// send posts events with a key.
+func (o *bystanders) send(key, body string) (status int, err error) {
+	status, n, err := postBatch(context.Background(), o.client, o.t, "/api/events", key, "", []byte(body))
 	if n > 0 {
 		o.accepted.Add(int64(len(body)))
 	}
 	return status, err
 }
 
-// visit signs in and opens a page.
-func (o *bystanders) visit(who, email string, c *http.Client, page string) {
+// visit signs in and opens pages.
+func (o *bystanders) visit(who, email string, c *http.Client, pages ...string) {
 	defer c.CloseIdleConnections()
 	ctx := context.Background() // the client has a timeout
 	status, cookie, err := o.t.signIn(ctx, c, email, password)
@@ -173,8 +204,7 @@ func (o *bystanders) visit(who, email string, c *http.Client, page string) {
 	if err != nil || cookie == "" {
 		return
 	}
-	status, err = openPage(ctx, c, o.t.url(page, nil), cookie)
-	o.count(who+"'s page", status, http.StatusOK, err)
+	o.openPages(ctx, who, c, cookie, pages)
 }
 
 // openPage reads a page.
@@ -224,7 +254,7 @@ func (o *bystanders) tick(i, room int) time.Duration {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		status, err := o.send(i, fmt.Sprintf(`{"event":"request","user":"t%d","properties":{"room":"%d","path":"/p%d","status":200,"duration_ms":20}}`, i, room, i%7))
+		status, err := o.send(o.key(i), fmt.Sprintf(`{"event":"request","user":"t%d","properties":{"room":"%d","path":"/p%d","status":200,"duration_ms":20}}`, i, room, i%7))
 		o.count("events", status, http.StatusAccepted, err)
 	}()
 	id := ""

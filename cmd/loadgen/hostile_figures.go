@@ -34,7 +34,14 @@ type hostileRow struct {
 	Ticks    int            `json:"ticks"`
 	P99      float64        `json:"p99_ms"` // event to arrival: the viewer at the 99th percentile of a tick, median over the ticks
 	Ratio    float64        `json:"p99_ratio"`
-	Missed   []string       `json:"missed"` // bounds
+
+	// Those of the attacked tenant.
+	MembersWait  float64 `json:"members_wait_ms"` // from an update to the next: the viewer at the 99th percentile, the longest of the updates
+	MembersRatio float64 `json:"members_wait_ratio"`
+	Pages        int     `json:"pages"`
+	PagesP99     float64 `json:"pages_p99_ms"` // a page that failed counts as 10 s
+
+	Missed []string `json:"missed"` // bounds
 
 	// CPU that was used, in cores. This program's own share is taken from the server where
 	// the machine has few.
@@ -53,19 +60,22 @@ type memory struct {
 type bounds struct {
 	memory float64 // MiB over the start
 	disk   int64   // bytes beyond those accepted: the files' own growth
-	ratio  float64 // of p99 to that of the quiet run
+	ratio  float64 // of p99, and of the wait of the members, to those of the quiet runs
 }
 
 // hostileBounds are those of the issue. A data folder grows by some MiB without any attack
 // too: by rollups, sessions and free pages of the file.
 var hostileBounds = bounds{400, 4 << 20, 2}
 
-// compare sets the ratio to the p99 of the quiet runs in ms, and names the bounds that were missed.
-func (r *hostileRow) compare(quietP99 float64, b bounds) {
-	r.Ratio = 0
-	if quietP99 > 0 {
-		r.Ratio = r.P99 / quietP99
-	}
+// pace is how fast the others are served, in ms.
+type pace struct {
+	ticks []float64
+	waits []float64 // of the members
+}
+
+// compare sets the ratios to the pace of the quiet runs, and names the bounds that were missed.
+func (r *hostileRow) compare(quiet pace, b bounds) {
+	r.Ratio, r.MembersRatio = ratio(r.P99, quiet.ticks), ratio(r.MembersWait, quiet.waits)
 	r.Missed = []string{}
 	for _, bound := range []struct {
 		name   string
@@ -78,11 +88,21 @@ func (r *hostileRow) compare(quietP99 float64, b bounds) {
 		{"false yes", r.FalseYes > 0},
 		{"end", !r.Killed && !r.Ended},
 		{"p99", r.Ticks == 0 || r.Ratio > b.ratio},
+		{"members", r.MembersWait == 0 || r.MembersRatio > b.ratio},
+		{"pages", r.Pages == 0}, // one that fails is refused
 	} {
 		if bound.missed {
 			r.Missed = append(r.Missed, bound.name)
 		}
 	}
+}
+
+// ratio compares with the median of others, which may be none.
+func ratio(value float64, others []float64) float64 {
+	if usual := middle(slices.Clone(others)); usual > 0 {
+		return value / usual
+	}
+	return 0
 }
 
 func (r *hostileRow) verdict() string {
@@ -111,23 +131,24 @@ func sum(counts map[string]int) (total int) {
 const mib = 1 << 20
 
 func (r *hostileRow) line() string {
-	return fmt.Sprintf("%s: RSS %.0f → %.0f MiB, p99 %.0f ms over %d ticks, others refused %s; %s", r.Attack, r.Start, r.Most, r.P99, r.Ticks, listed(r.Refused), r.verdict())
+	return fmt.Sprintf("%s: RSS %.0f → %.0f MiB, p99 %.0f ms over %d ticks, of the attacked board %.0f ms, its tenant's pages %.0f ms, others refused %s, broke off %d; %s",
+		r.Attack, r.Start, r.Most, r.P99, r.Ticks, r.MembersWait, r.PagesP99, listed(r.Refused), r.BrokeOff, r.verdict())
 }
 
 func printHostile(to io.Writer, rows []hostileRow) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "attack\tRSS at start\tmost\tover\tdisk grown\taccepted\tothers refused\tbroke off\tp99\tquiet ×\tcores, and ours\tverdict\tattacker's requests")
+	fmt.Fprintln(w, "attack\tRSS at start\tmost\tover\tdisk grown\taccepted\tothers refused\tbroke off\tp99\tquiet ×\tattacked board's\tquiet ×\tattacked pages'\tcores, and ours\tverdict\tattacker's requests")
 	for _, r := range rows {
 		most := fmt.Sprintf("%.0f", r.Most)
 		if r.Killed {
 			most += ", killed"
 		}
-		fmt.Fprintf(w, "%s\t%.0f MiB\t%s\t%.0f\t%.1f MiB\t%.1f MiB\t%d of %d\t%d\t%.0f ms\t%.1f\t%.1f, %.1f\t%s\t%s\n", r.Attack, r.Start, most, r.Over, float64(r.Grown)/mib, float64(r.Accepted)/mib,
-			sum(r.Refused), sum(r.Others), r.BrokeOff, r.P99, r.Ratio, r.ServerCores, r.OwnCores, r.verdict(), listed(r.Attacker))
+		fmt.Fprintf(w, "%s\t%.0f MiB\t%s\t%.0f\t%.1f MiB\t%.1f MiB\t%d of %d\t%d\t%.0f ms\t%.1f\t%.0f ms\t%.1f\t%.0f ms\t%.1f, %.1f\t%s\t%s\n", r.Attack, r.Start, most, r.Over, float64(r.Grown)/mib, float64(r.Accepted)/mib,
+			sum(r.Refused), sum(r.Others), r.BrokeOff, r.P99, r.Ratio, r.MembersWait, r.MembersRatio, r.PagesP99, r.ServerCores, r.OwnCores, r.verdict(), listed(r.Attacker))
 	}
 	w.Flush()
 	b := hostileBounds
-	fmt.Fprintf(to, "\nbounds: RSS %.0f MiB over the start; the data folder grown by at most the bodies accepted and %d MiB; none of the others refused, none broke off; p99 %g × that of the quiet run\n", b.memory, b.disk>>20, b.ratio)
+	fmt.Fprintf(to, "\nbounds: RSS %.0f MiB over the start; the data folder grown by at most the bodies accepted and %d MiB; none of the others refused, none broke off; p99 %g × that of the quiet runs, of the attacked board (from one update to the next) too; a page within %g s\n", b.memory, b.disk>>20, b.ratio, patience.Seconds())
 	if busy(rows) {
 		fmt.Fprintln(to, "the quiet runs differ from each other: the machine has other work to do, so no p99 here can be trusted; run it again when it is idle")
 	}

@@ -97,9 +97,13 @@ type hostileBench struct {
 	site
 	keys      []string          // of the tenant calm
 	attackKey string            // of the tenant attacked
+	memberKey string            // of the tenant attacked, too
 	tokens    map[string]string // of the tenant attacked, by board
-	sign      func(board, subject string, vars store.Vars) (string, error)
-	bytes     int64 // of the folder
+	bytes     int64             // of the folder
+
+	freshKey, freshToken string // of the tenant fresh, which has the attacked boards and no events
+
+	sign, signMember func(board, subject string, vars store.Vars) (string, error) // for viewers of calm, and of attacked
 }
 
 // newHostileBench seeds a data folder by the program's own commands.
@@ -148,6 +152,8 @@ func (b *hostileBench) seed(ctx context.Context) error {
 		{password, "user", "create", "--tenant", "attacked", "--email", colleague, "--role", "viewer", "--password-stdin"},
 		{password, "user", "create", "--tenant", "calm", "--email", mail, "--role", "viewer", "--password-stdin"},
 		{boardsAttacked, "dashboard", "apply", "--tenant", "attacked", "-"},
+		{"", "tenant", "create", "fresh"},
+		{boardsAttacked, "dashboard", "apply", "--tenant", "fresh", "-"},
 		{boardCalm, "dashboard", "apply", "--tenant", "calm", "-"},
 		{seedEvents(time.Now()), "import", "--tenant", "attacked", "--format", "ndjson", "-"},
 	} {
@@ -157,6 +163,15 @@ func (b *hostileBench) seed(ctx context.Context) error {
 	}
 	var err error
 	if b.attackKey, err = b.command(ctx, "", "key", "create", "--tenant", "attacked"); err != nil {
+		return err
+	}
+	if b.memberKey, err = b.command(ctx, "", "key", "create", "--tenant", "attacked"); err != nil {
+		return err
+	}
+	if b.freshKey, err = b.command(ctx, "", "key", "create", "--tenant", "fresh"); err != nil {
+		return err
+	}
+	if b.freshToken, err = b.command(ctx, "", "token", "create", "--tenant", "fresh", "--dashboard", "busy"); err != nil {
 		return err
 	}
 	for range 4 {
@@ -174,7 +189,10 @@ func (b *hostileBench) seed(ctx context.Context) error {
 	if _, err := b.command(ctx, "", "token", "create", "--tenant", "calm", "--dashboard", "calm"); err != nil {
 		return err // it makes the tenant's signing secret
 	}
-	b.sign, err = signer(ctx, b.dir, "calm")
+	if b.sign, err = signer(ctx, b.dir, "calm"); err != nil {
+		return err
+	}
+	b.signMember, err = signer(ctx, b.dir, "attacked")
 	return err
 }
 

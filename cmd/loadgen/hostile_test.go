@@ -48,12 +48,16 @@ func reached() hostileRow {
 	return hostileRow{
 		memory: memory{Start: 100, Most: 500, Over: 400}, Grown: 10<<20 + 4<<20, Accepted: 10 << 20,
 		Others: map[string]int{"events": 300}, Refused: map[string]int{}, Ticks: 6, P99: 20, Ended: true,
+		MembersWait: 10_200, Pages: 34, PagesP99: 9_000,
 	}
 }
 
+// usual is the pace of two quiet runs.
+var usual = pace{ticks: []float64{9, 10, 300}, waits: []float64{5_000, 5_100}}
+
 func TestEachBoundIsMissedByItself(t *testing.T) {
 	r := reached()
-	if r.compare(10, hostileBounds); len(r.Missed) != 0 || r.Ratio != 2 || r.verdict() != "reached" {
+	if r.compare(usual, hostileBounds); len(r.Missed) != 0 || r.Ratio != 2 || r.MembersRatio != 2 || r.verdict() != "reached" {
 		t.Errorf("at the bounds: %+v", r)
 	}
 	for name, spoil := range map[string]func(*hostileRow){
@@ -64,10 +68,12 @@ func TestEachBoundIsMissedByItself(t *testing.T) {
 		"false yes": func(r *hostileRow) { r.FalseYes = 1 },
 		"end":       func(r *hostileRow) { r.Ended = false },
 		"p99":       func(r *hostileRow) { r.P99 += 0.1 },
+		"members":   func(r *hostileRow) { r.MembersWait += 0.1 },
+		"pages":     func(r *hostileRow) { r.Pages = 0 },
 	} {
 		r := reached()
 		spoil(&r)
-		if r.compare(10, hostileBounds); !slices.Equal(r.Missed, []string{name}) {
+		if r.compare(usual, hostileBounds); !slices.Equal(r.Missed, []string{name}) {
 			t.Errorf("missed %q, want %s", r.Missed, name)
 		}
 		if r.verdict() != "MISSED: "+name {
@@ -79,8 +85,8 @@ func TestEachBoundIsMissedByItself(t *testing.T) {
 func TestWhatCouldNotBeMeasuredIsMissed(t *testing.T) {
 	r := reached()
 	r.Killed, r.Over = true, 10
-	r.Ticks, r.P99 = 0, 0
-	if r.compare(10, hostileBounds); !slices.Equal(r.Missed, []string{"memory", "p99"}) {
+	r.Ticks, r.P99, r.MembersWait, r.Pages = 0, 0, 0, 0
+	if r.compare(usual, hostileBounds); !slices.Equal(r.Missed, []string{"memory", "p99", "members", "pages"}) {
 		t.Errorf("missed %q", r.Missed)
 	}
 }
