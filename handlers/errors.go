@@ -134,9 +134,10 @@ func (s *Server) writeJSONError(w http.ResponseWriter, r *http.Request, e *httpE
 // to follow.
 func (s *Server) beginError(w http.ResponseWriter, r *http.Request, e *httpError) {
 	log := requestLog(r.Context(), s.Log)
-	if e.Status >= 500 && !errors.Is(e.Err, context.Canceled) {
+	// What has no cause is refused by the server's own limits, and anybody can ask for it.
+	if e.Status >= 500 && e.Err != nil && !errors.Is(e.Err, context.Canceled) {
 		log.Error("request failed", "code", e.Code, "error", e.Err)
-	} else if e.Err != nil {
+	} else {
 		log.Debug("request refused", "code", e.Code, "error", e.Err)
 	}
 	if e.RetryAfter > 0 {

@@ -51,6 +51,13 @@ func (h *Hub) LimitMemory(bytes int) {
 	h.memory.budget, h.memory.limit = bytes, bytes-bytes/uncollected
 }
 
+// ViewBytes is how many bytes views take now.
+func (h *Hub) ViewBytes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.memory.used
+}
+
 // viewLimit is the number of bytes past which the fold of one view merges groups.
 func (h *Hub) viewLimit() int {
 	h.mu.Lock()

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
@@ -53,17 +55,47 @@ func (cmd *serveCmd) viewMemory() byteSize {
 	return max(leastViewMemory, byteSize(least/viewShare))
 }
 
-// otherMemory is what the program needs besides views: for streams, for batches that come in,
-// for what SQLite keeps of the file.
-const otherMemory = 64 << 20
+const (
+	// otherMemory is what the program may need besides views, at least: for streams, for
+	// batches that come in, for pages.
+	otherMemory = 64 << 20
+	// heapLooks is how often the limit of the heap is set anew.
+	heapLooks = 5 * time.Second
+)
 
 // limitHeap makes the collector work harder before the program takes much more than its views
-// may, where it would else wait until the heap has doubled. Who sets GOMEMLIMIT knows better.
-func limitHeap(views byteSize, log *slog.Logger) {
+// may, where it would else wait until the heap has doubled. Whatever else is alive has room to
+// double, so that the collector never runs without an end. If GOMEMLIMIT is set, it holds.
+func limitHeap(ctx context.Context, views byteSize, viewBytes func() int) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	limit := int64(views) + int64(views)/8 + otherMemory
-	debug.SetMemoryLimit(limit)
-	log.Debug("memory", "views", views.String(), "heap", humanize.IBytes(uint64(limit)))
+	tick := time.NewTicker(heapLooks)
+	defer tick.Stop()
+	for {
+		debug.SetMemoryLimit(heapLimit(int64(views), aliveBytes(), int64(viewBytes())))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// heapLimit is the limit of the heap, in bytes, while so many are alive of which so many are views'.
+func heapLimit(views, alive, used int64) int64 {
+	return views + views/8 + max(otherMemory, 2*(alive-used))
+}
+
+// aliveBytes is what the last collection left, with the stacks of goroutines.
+func aliveBytes() int64 {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(samples)
+	alive := int64(0)
+	for _, s := range samples {
+		if s.Value.Kind() == metrics.KindUint64 {
+			alive += int64(s.Value.Uint64())
+		}
+	}
+	return alive
 }

@@ -110,6 +110,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	defer background.Wait()
 	defer stopWork()
 	background.Go(func() { server.Run(work) })
+	background.Go(func() { limitHeap(work, cmd.viewMemory(), server.Hub().ViewBytes) })
 	if demo != nil {
 		background.Go(func() { demo.run(work, server.Hub(), log) })
 	}
@@ -142,8 +143,6 @@ const viewsPerMinute = 600
 
 // server makes the HTTP side of the program.
 func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Logger) (*handlers.Server, *prometheus.Registry, error) {
-	views := cmd.viewMemory()
-	limitHeap(views, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	server, err := handlers.New(ctx, handlers.Config{
@@ -154,7 +153,7 @@ func (cmd *serveCmd) server(ctx context.Context, st *sqlite.Store, log *slog.Log
 		Heartbeat:  cmd.Heartbeat,
 		Capacity:   streamCapacity(),
 		Limits:     stream.Limits{Streams: cmd.MaxConnectionsPerUser, ConnectsPerMinute: cmd.MaxConnectsPerMinute, ViewsPerMinute: viewsPerMinute},
-		ViewMemory: int(views),
+		ViewMemory: int(cmd.viewMemory()),
 		TLS:        cmd.TLSCert != "",
 		Metrics:    cmd.MetricsListen == "",
 		Build:      build(),
