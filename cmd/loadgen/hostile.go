@@ -15,8 +15,8 @@ type hostileCmd struct {
 	Binary  string        `help:"The pulseboard to attack." default:"bin/pulseboard" type:"path"`
 	Viewers int           `help:"Streams of the others." default:"1000"`
 	Rooms   int           `help:"Views of one board that they share; each has an event every 6 s, in turn." default:"2"`
-	Quiet   time.Duration `help:"How long the others are alone, before and after, to compare with." default:"18s"`
-	For     time.Duration `help:"How long an attack lasts." default:"17s"`
+	Quiet   time.Duration `help:"How long the others are alone, before and after, to compare with." default:"16s"`
+	For     time.Duration `help:"How long most attacks last." default:"15s"`
 	Memory  string        `help:"--view-memory of the server." default:"256MiB"`
 	Ceiling float64       `help:"MiB over the start at which a server is killed and its attack ends." default:"2048"`
 	Only    string        `help:"Run these attacks only, separated by commas."`
@@ -40,8 +40,8 @@ var attacks = []attack{
 	{name: "views-embed", what: "snapshots of a board of 5 widgets with an embed token, from and to shifted each time, 4 at once", run: snapshotsOfShiftedRanges},
 	{name: "views-pages", what: "the same as pages of a signed-in viewer", run: pagesOfShiftedRanges},
 	{name: "views-streams", what: "streams of shifted ranges, opened and closed, 4 at once", run: streamsOfShiftedRanges},
-	{name: "views-future", what: "100 streams of ranges that end in the future, while 30,000 events with new paths and users come in", run: futureOfAttacked, longer: 3 * time.Second},
-	{name: "views-fresh", what: "the same of a tenant that has no events yet", run: futureOfFresh, longer: 9 * time.Second},
+	{name: "views-future", what: "100 streams of ranges that end in the future, while 30,000 events with new paths and users come in", run: futureOfAttacked, longer: 5 * time.Second},
+	{name: "views-fresh", what: "the same of a tenant that has no events yet", run: futureOfFresh, longer: 11 * time.Second},
 	{name: "views-wide", what: "100 lines by a property of 300,000 values, and a table of 1,000 groups, of shifted ranges", run: wideBoards},
 	{name: "variables", what: "snapshots with values of 900 KB and of 1,900 characters, each another", run: distinctVariables},
 	{name: "cursors", what: "streams of one address, each with another cursor made up from a true one", run: inventedCursors},
