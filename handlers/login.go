@@ -9,7 +9,6 @@ import (
 
 	"pulseboard/store"
 	"pulseboard/store/secret"
-	"pulseboard/store/sqlite"
 	"pulseboard/views"
 )
 
@@ -181,7 +180,7 @@ func (s *Server) authenticate(ctx context.Context, line *secret.Line, email stor
 	if len(credentials) == 0 {
 		return nil, false, line.DummyVerify(ctx, password)
 	}
-	var matching []sqlite.Credential
+	var matching []store.Credential
 	for _, c := range credentials {
 		match, err := line.VerifyPassword(ctx, password, c.PasswordHash)
 		if err != nil {

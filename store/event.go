@@ -25,6 +25,12 @@ type Event struct {
 	Counter    *Counter // totals that the kept properties are differences of; nil for most events
 }
 
+// Recorded is what became of a batch of events.
+type Recorded struct {
+	Duplicate []bool   // by the event's place in the batch; the others were kept
+	Head      EventSeq // of the tenant, after the batch
+}
+
 // AppendJSON writes the event in the form that POST /api/events takes, without what it
 // has not. It reads back as the same event; Seq and Counter are not written.
 func (e *Event) AppendJSON(b []byte) []byte {

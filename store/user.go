@@ -13,6 +13,12 @@ type User struct {
 	Role   Role
 }
 
+// Credential is what a password of a user is checked against.
+type Credential struct {
+	User
+	PasswordHash string // by package secret
+}
+
 // Role says what a user may do. Each role includes the ones before it.
 type Role string
 

@@ -29,7 +29,8 @@ var errClosed = errors.New("the store is closed")
 //
 // One goroutine keeps; any number may ask it to.
 type committer struct {
-	// keep begins a transaction and keeps what take gives, all or none of it.
+	// keep begins a transaction and keeps what take returns, all or none of it. Its errors
+	// are those of package store.
 	keep func(ctx context.Context, take func() []*batch) error
 	wait time.Duration // how long a batch waits to be kept
 
@@ -50,7 +51,7 @@ type batch struct {
 	received time.Time
 	asked    time.Time // when it began to wait
 
-	result Recorded
+	result store.Recorded
 	err    error
 	done   chan struct{} // closed when result and err are there
 }
@@ -86,17 +87,17 @@ func (c *committer) wake() {
 
 // record keeps a batch with others and returns when it is on disk. A ctx that ends
 // takes the batch back if its transaction has not begun.
-func (c *committer) record(ctx context.Context, b *batch) (Recorded, error) {
+func (c *committer) record(ctx context.Context, b *batch) (store.Recorded, error) {
 	b.asked, b.done = time.Now(), make(chan struct{})
 	if err := c.add(b); err != nil {
-		return Recorded{}, err
+		return store.Recorded{}, err
 	}
 	c.wake()
 	select {
 	case <-b.done:
 	case <-ctx.Done():
 		if c.takeBack(b) {
-			return Recorded{}, ctx.Err()
+			return store.Recorded{}, ctx.Err()
 		}
 		<-b.done
 	}
@@ -217,18 +218,18 @@ func (c *committer) keepSome(deadline time.Time) {
 	})
 	switch {
 	case len(batches) > 0 || err == nil:
-	case isAny(translate(err), context.DeadlineExceeded, store.ErrBusy): // its turn did not come
+	case isAny(err, context.DeadlineExceeded, store.ErrBusy): // its turn did not come
 		batches = c.expired(time.Now().Add(-c.wait))
 		err = fmt.Errorf("%w: no turn to write within %s", store.ErrBusy, c.wait)
 	default:
 		batches = c.take()
 	}
-	alone := err != nil && len(batches) > 1 && !isAny(translate(err), store.ErrBusy, store.ErrFull)
+	alone := err != nil && len(batches) > 1 && !isAny(err, store.ErrBusy, store.ErrFull)
 	for _, b := range batches {
 		if b.err = err; alone {
 			b.err = c.keep(context.Background(), func() []*batch { return []*batch{b} })
 		}
-		if alone && isAny(translate(b.err), store.ErrBusy) {
+		if alone && isAny(b.err, store.ErrBusy) {
 			err, alone = b.err, false // those that are left don't wait for the same lock one after the other
 		}
 		close(b.done)

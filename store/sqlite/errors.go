@@ -14,10 +14,13 @@ import (
 // wrap gives an error the name of the method it comes from, and makes it one of
 // package store's where callers tell it apart. Every exported method defers it.
 func wrap(err *error, method string) {
-	if *err == nil || *err == store.ErrNotFound {
-		return
-	}
-	if *err = translate(*err); *err != store.ErrNotFound {
+	*err = translate(*err)
+	nameMethod(err, method)
+}
+
+// nameMethod gives an error that is translated already the name of the method it comes from.
+func nameMethod(err *error, method string) {
+	if *err != nil && *err != store.ErrNotFound {
 		*err = fmt.Errorf("%s: %w", method, *err)
 	}
 }

@@ -8,13 +8,8 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"pulseboard/store"
+	"pulseboard/store/sqlite/ids"
 )
-
-// Recorded is what became of a batch of events.
-type Recorded struct {
-	Duplicate []bool         // by the event's place in the batch; the others were kept
-	Head      store.EventSeq // of the tenant, after the batch
-}
 
 // Record keeps a batch of events, all or none of them, and leaves out duplicates.
 // An event with an ID is one when a kept event of the same name and ID has the
@@ -29,25 +24,25 @@ type Recorded struct {
 // them. Batches that come at the same time share a transaction. Errors:
 // store.ErrFull, store.ErrBusy, store.ErrOverloaded, store.ErrNotFound without such
 // a tenant; then nothing was kept.
-func (s *Store) Record(ctx context.Context, tenant store.TenantID, events []store.Event, received time.Time) (r Recorded, err error) {
-	defer wrap(&err, "Record")
+func (s *Store) Record(ctx context.Context, tenant store.TenantID, events []store.Event, received time.Time) (r store.Recorded, err error) {
+	defer nameMethod(&err, "Record") // the committer's errors are translated
 	return s.committer.record(ctx, &batch{tenant: tenant, events: events, received: received})
 }
 
 // keepBatches does the work of Record for the batches that it is given when its
 // transaction has begun.
 func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
-	var ids *idTransaction
+	var seen *ids.Transaction
 	kept := 0
 	err := s.write(ctx, func(ctx context.Context, tx *sqlx.Tx) (err error) {
-		if ids, err = s.ids.begin(ctx, tx, s.statements.ids.within(ctx, tx)); err != nil {
+		if seen, err = s.ids.Begin(ctx, tx); err != nil {
 			return err
 		}
 		keepers := map[store.TenantID]*keeper{}
 		for _, b := range take() {
 			k := keepers[b.tenant]
 			if k == nil {
-				if k, err = s.newKeeper(ctx, tx, b.tenant, ids); err != nil {
+				if k, err = s.newKeeper(ctx, tx, b.tenant, seen); err != nil {
 					return err
 				}
 				keepers[b.tenant] = k
@@ -62,15 +57,15 @@ func (s *Store) keepBatches(ctx context.Context, take func() []*batch) error {
 			}
 			kept += k.kept
 		}
-		return ids.save()
+		return seen.Save()
 	})
 	if err != nil {
 		return err
 	}
-	ids.committed()
+	seen.Committed()
 	s.news.add(kept)
-	if ids.sealed {
-		s.background.start(s.mergeRuns)
+	if seen.Sealed() {
+		s.background.start(s.ids.Merge)
 	}
 	return nil
 }
@@ -82,9 +77,9 @@ const (
 
 // keeper keeps the batches of one tenant in a transaction.
 type keeper struct {
-	segmentWriter
+	packWriter
 	tx       *sqlx.Tx
-	ids      *idTransaction
+	ids      *ids.Transaction
 	moveHead *sqlx.Stmt
 	head     store.EventSeq
 	kept     int
@@ -92,19 +87,19 @@ type keeper struct {
 	event store.Event // that is being kept
 }
 
-func (s *Store) newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, ids *idTransaction) (*keeper, error) {
+func (s *Store) newKeeper(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, seen *ids.Transaction) (*keeper, error) {
 	k := &keeper{
-		segmentWriter: segmentWriter{ctx: ctx, insert: tx.StmtxContext(ctx, s.statements.insertSegment), tenant: tenant},
-		tx:            tx,
-		ids:           ids,
-		moveHead:      tx.StmtxContext(ctx, s.statements.moveHead),
+		packWriter: packWriter{ctx: ctx, insert: tx.StmtxContext(ctx, s.statements.insertPack), tenant: tenant},
+		tx:         tx,
+		ids:        seen,
+		moveHead:   tx.StmtxContext(ctx, s.statements.moveHead),
 	}
 	return k, tx.StmtxContext(ctx, s.statements.headOf).GetContext(ctx, &k.head, tenant)
 }
 
 // keep keeps the events of a batch that are no duplicates.
 func (k *keeper) keep(b *batch) error {
-	r := Recorded{Duplicate: make([]bool, len(b.events))}
+	r := store.Recorded{Duplicate: make([]bool, len(b.events))}
 	for i := range b.events {
 		e := &k.event
 		*e = b.events[i]
@@ -134,7 +129,7 @@ func (k *keeper) prepare(b *batch, e *store.Event) (duplicate bool, err error) {
 	e.Time = b.happened(e)
 	properties, duplicate, err := counted(k.ctx, k.tx, b, e)
 	if err == nil && !duplicate && e.ID != "" {
-		duplicate, err = k.ids.duplicate(k.tenant, e, b.received, given)
+		duplicate, err = k.ids.Duplicate(k.tenant, e, b.received, given)
 	}
 	e.Properties, e.Counter = properties, nil
 	return duplicate, err

@@ -25,7 +25,7 @@ func (s *Store) ScanEvents(ctx context.Context, tenant store.TenantID, scan stor
 	defer wrap(&err, "ScanEvents")
 	read := func(tx *sqlx.Tx, head store.EventSeq) error {
 		lost, err := scanEvents(ctx, tx, tenant, head, scan, fn)
-		s.damage.noteSegments(tenant, lost)
+		s.damage.notePacks(tenant, lost)
 		return err
 	}
 	head, err = s.readAt(ctx, s.scans, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
@@ -65,9 +65,9 @@ func (s *Store) readAt(ctx context.Context, db *sqlx.DB, tenant store.TenantID, 
 // fewEvents is how many events at the head are looked for by seq rather than by time.
 const fewEvents = 1_000_000
 
-// scanEvents does the work of ScanEvents in a transaction, and gives the segments that it
+// scanEvents does the work of ScanEvents in a transaction, and gives the packs that it
 // can't read.
-func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head store.EventSeq, scan store.Scan, fn func(*store.Event) error) (lost []lostSegment, err error) {
+func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head store.EventSeq, scan store.Scan, fn func(*store.Event) error) (lost []lostPack, err error) {
 	from, to := microBounds(scan.From, scan.To)
 	if scan.After >= head || from >= to {
 		return nil, nil
@@ -76,7 +76,7 @@ func scanEvents(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, head st
 	if head-scan.After > fewEvents {
 		by = `INDEXED BY segments_time `
 	}
-	rows, err := tx.QueryContext(ctx, selectSegment+by+`WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ?`,
+	rows, err := tx.QueryContext(ctx, selectPack+by+`WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ?`,
 		tenant, scan.After, from, to)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ const valuesScanned = 50_000
 func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, property string, from, to time.Time, limit int) (values []string, err error) {
 	defer wrap(&err, "PropertyValues")
 	first, end := microBounds(from, to)
-	rows, err := s.values.QueryContext(ctx, selectSegment+`INDEXED BY segments_time
+	rows, err := s.values.QueryContext(ctx, selectPack+`INDEXED BY segments_time
 		WHERE tenant_id = ? AND last_time >= ? AND first_time < ? ORDER BY last_time DESC`, tenant, first, end)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (s *Store) PropertyValues(ctx context.Context, tenant store.TenantID, prope
 		}
 		return nil
 	})
-	s.damage.noteSegments(tenant, lost)
+	s.damage.notePacks(tenant, lost)
 	if err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}

@@ -191,7 +191,7 @@ func TestDuplicatesAreThosePromised(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *Store {
 		s := openIn(t, dir, lockTimeout)
-		s.ids.seal = 4 // so that there are runs, and runs of runs
+		s.ids.Seal = 4 // so that there are runs, and runs of runs
 		return s
 	}
 	stores := []*Store{open(), open()}

@@ -27,8 +27,8 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 	first, end := microBounds(scan.From, scan.To)
 	damaged := int64(0)
 	for after := scan.After; after < head; {
-		var segment packedRow
-		err := s.chores.GetContext(ctx, &segment, selectSegment+`INDEXED BY segments_seq
+		var row packedRow
+		err := s.chores.GetContext(ctx, &row, selectPack+`INDEXED BY segments_seq
 			WHERE tenant_id = ? AND last_seq > ? AND last_time >= ? AND first_time < ? ORDER BY last_seq LIMIT 1`, tenant, after, first, end)
 		if errors.Is(err, sql.ErrNoRows) {
 			break
@@ -37,11 +37,11 @@ func (s *Store) EachEvent(ctx context.Context, tenant store.TenantID, scan store
 			return err
 		}
 		given := after
-		after = segment.LastSeq
-		events, err := pack.ReadEvents(segment.Packed)
+		after = row.LastSeq
+		events, err := pack.ReadEvents(row.Packed)
 		if err != nil {
-			s.damage.noteSegments(tenant, []lostSegment{segment.lostSegment})
-			damaged += segment.Events
+			s.damage.notePacks(tenant, []lostPack{row.lostPack})
+			damaged += row.Events
 		}
 		for i := range events {
 			e := &events[i]

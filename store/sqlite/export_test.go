@@ -13,7 +13,7 @@ func TestEachEventComesOnceAndInOrderWhileOthersComeInAndAreMerged(t *testing.T)
 	s := newStore(t)
 	tenant, other := newTenant(t, s, "acme"), newTenant(t, s, "other")
 	record(t, s, other, noon, event("visit", "", noon))
-	for i := range 100 { // newest first, each in a segment of its own
+	for i := range 100 { // newest first, each in a pack of its own
 		record(t, s, tenant, noon, event("visit", fmt.Sprint("id", i), noon.Add(-time.Duration(i)*time.Minute)))
 	}
 	last := store.EventSeq(0)
@@ -23,15 +23,15 @@ func TestEachEventComesOnceAndInOrderWhileOthersComeInAndAreMerged(t *testing.T)
 		}
 		if last == 50 {
 			record(t, s, tenant, noon, event("visit", "new", noon))
-			return s.mergeSegments(t.Context(), tenant)
+			return s.mergePacks(t.Context(), tenant)
 		}
 		return nil
 	})
 	if err != nil || last != 100 {
 		t.Errorf("%d events of 100: %v", last, err)
 	}
-	if segments := len(segmentsOf(t, s, tenant)); segments > 50 {
-		t.Errorf("nothing was merged: %d segments", segments)
+	if packs := len(packsOf(t, s, tenant)); packs > 50 {
+		t.Errorf("nothing was merged: %d packs", packs)
 	}
 }
 

@@ -32,8 +32,8 @@ func (s *Store) FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fol
 		lost, err := scanEvents(ctx, tx, tenant, head, scan, func(e *store.Event) error {
 			return f.Add(e)
 		})
-		s.damage.noteSegments(tenant, lost)
-		lackSegments(f, restorer.rows, lost)
+		s.damage.notePacks(tenant, lost)
+		lackPacks(f, restorer.rows, lost)
 		return err
 	})
 }

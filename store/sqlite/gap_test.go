@@ -15,23 +15,23 @@ import (
 	"pulseboard/store/fold"
 )
 
-func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
+func TestADamagedPackIsLeftOutAndShown(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, lockTimeout)
 	now := time.Now()
 	acme, other := newTenant(t, s, "acme"), newTenant(t, s, "other")
-	const segments, each = 6, 1500
+	const packs, each = 6, 1500
 	for _, tenant := range []store.TenantID{acme, other} {
 		apply(t, s, tenant, damagedBoard)
-		for i := range segments { // half a day apart, the last within minutes
+		for i := range packs { // half a day apart, the last within minutes
 			var events []store.Event
 			for j := range each {
-				events = append(events, store.Event{Name: "a", Time: now.Add(-time.Duration(segments-1-i)*12*time.Hour - time.Duration(j)*time.Second/3)})
+				events = append(events, store.Event{Name: "a", Time: now.Add(-time.Duration(packs-1-i)*12*time.Hour - time.Duration(j)*time.Second/3)})
 			}
 			record(t, s, tenant, now, events...)
 		}
 	}
-	damageSegment := func(offset int, how func([]byte) []byte) {
+	damagePack := func(offset int, how func([]byte) []byte) {
 		t.Helper()
 		var id int64
 		var packed []byte
@@ -63,7 +63,7 @@ func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
 		sameReadings(t, s, other, now, when+", the other tenant")
 	}
 
-	damageSegment(2, bytesFlipped["middle"])
+	damagePack(2, bytesFlipped["middle"])
 	check("damaged before it is counted", "7500", all, "")
 	s.mend(t.Context(), logger)
 	check("noted", "7500", all, "")
@@ -77,7 +77,7 @@ func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
 	}
 
 	// What rollups had counted before is there still.
-	damageSegment(segments-1, bytesFlipped["empty"])
+	damagePack(packs-1, bytesFlipped["empty"])
 	check("damaged after it is counted", "7500", all, all)
 	s.mend(t.Context(), logger)
 	check("noted too", "7500", all, all)
@@ -105,14 +105,14 @@ func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
 	}
 	exported := 0
 	err := s.EachEvent(t.Context(), acme, store.Scan{}, func(*store.Event) error { exported++; return nil })
-	if !errors.Is(err, store.ErrDamaged) || exported != (segments-2)*each {
+	if !errors.Is(err, store.ErrDamaged) || exported != (packs-2)*each {
 		t.Errorf("%d events are exported, %v", exported, err)
 	}
 	for range 3 * mergeAfter { // and is merged
 		record(t, s, acme, now, event("a", "", now))
 	}
 	for range 3 {
-		if err := s.mergeSegments(t.Context(), acme); err != nil {
+		if err := s.mergePacks(t.Context(), acme); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,13 +132,13 @@ func TestADamagedSegmentIsLeftOutAndShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left, err := s.damagedSegments(t.Context(), acme); err != nil || len(left) > 0 {
+	if left, err := s.damagedPacks(t.Context(), acme); err != nil || len(left) > 0 {
 		t.Errorf("%d gaps are left, %v", len(left), err)
 	}
 }
 
-// TestADamagedSegmentAmongTinyOnesStopsNoMerging damages one that is about to be merged.
-func TestADamagedSegmentAmongTinyOnesStopsNoMerging(t *testing.T) {
+// TestADamagedPackAmongTinyOnesStopsNoMerging damages one that is about to be merged.
+func TestADamagedPackAmongTinyOnesStopsNoMerging(t *testing.T) {
 	s := newStore(t)
 	acme := newTenant(t, s, "acme")
 	for range 3 * mergeAfter {
@@ -149,13 +149,13 @@ func TestADamagedSegmentAmongTinyOnesStopsNoMerging(t *testing.T) {
 	}
 	log := &bytes.Buffer{}
 	for range 3 {
-		if err := s.mergeSegments(t.Context(), acme); err != nil {
+		if err := s.mergePacks(t.Context(), acme); err != nil {
 			t.Fatal(err)
 		}
 		s.mend(t.Context(), slog.New(slog.NewTextHandler(log, nil)))
 	}
-	if n := len(segmentsOf(t, s, acme)); n > mergeAfter {
-		t.Errorf("%d segments are left", n)
+	if n := len(packsOf(t, s, acme)); n > mergeAfter {
+		t.Errorf("%d packs are left", n)
 	}
 	if strings.Count(log.String(), "\n") != 1 {
 		t.Errorf("the log says\n%s", log)

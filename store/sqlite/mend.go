@@ -16,24 +16,24 @@ import (
 	"pulseboard/store/fold"
 )
 
-// What a disk did to a block of a rollup or to a segment of events stops nobody's boards.
-// A block is counted anew (rebuild.go), at once for who reads it, and then on disk. A
-// segment is left out, and its time becomes a gap. Who finds damage notes it, for readers
-// don't write; KeepRollups mends what is noted, and the log says so once.
+// What a disk did to a block of a rollup or to a pack of events stops nobody's boards. A
+// block is counted anew (rebuild.go), at once for its reader, and then on disk. A pack is left
+// out, and its time becomes a gap. A reader that finds damage notes it, because readers don't
+// write; KeepRollups mends what is noted, and the log says so once.
 
 // damage is what was found and is not mended yet. The zero value is ready.
 type damage struct {
-	mu       sync.Mutex
-	rollups  map[int64]store.TenantID
-	segments map[lostSegment]store.TenantID
-	mended   []mended // that the log has not said yet
-	gaps     []foundGap
+	mu      sync.Mutex
+	rollups map[int64]store.TenantID
+	packs   map[lostPack]store.TenantID
+	mended  []mended // that the log has not said yet
+	gaps    []foundGap
 }
 
-// foundGap is a segment that nobody knew to be damaged.
+// foundGap is a pack that nobody knew to be damaged.
 type foundGap struct {
 	tenant store.TenantID
-	lostSegment
+	lostPack
 }
 
 // mended says what was done about a rollup.
@@ -52,24 +52,24 @@ func (d *damage) noteRollup(tenant store.TenantID, rollup int64) {
 	d.rollups[rollup] = tenant
 }
 
-func (d *damage) noteSegments(tenant store.TenantID, lost []lostSegment) {
+func (d *damage) notePacks(tenant store.TenantID, lost []lostPack) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, segment := range lost {
-		if d.segments == nil {
-			d.segments = map[lostSegment]store.TenantID{}
+	for _, l := range lost {
+		if d.packs == nil {
+			d.packs = map[lostPack]store.TenantID{}
 		}
-		d.segments[segment] = tenant
+		d.packs[l] = tenant
 	}
 }
 
 // take gives what was noted, and forgets it: what can't be mended now is noted again when
 // it is next read.
-func (d *damage) take() (rollups map[int64]store.TenantID, segments map[lostSegment]store.TenantID) {
+func (d *damage) take() (rollups map[int64]store.TenantID, packs map[lostPack]store.TenantID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	rollups, segments, d.rollups, d.segments = d.rollups, d.segments, nil, nil
-	return rollups, segments
+	rollups, packs, d.rollups, d.packs = d.rollups, d.packs, nil, nil
+	return rollups, packs
 }
 
 func (d *damage) report(m mended) {
@@ -78,7 +78,7 @@ func (d *damage) report(m mended) {
 	d.mended = append(d.mended, m)
 }
 
-func (d *damage) reportGaps(tenant store.TenantID, found []lostSegment) {
+func (d *damage) reportGaps(tenant store.TenantID, found []lostPack) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, l := range found {
@@ -107,23 +107,23 @@ func (d *damage) say(log *slog.Logger) {
 
 // mend mends what was noted.
 func (s *Store) mend(ctx context.Context, log *slog.Logger) {
-	rollups, segments := s.damage.take()
-	for tenant, lost := range byTenant(segments) {
+	rollups, packs := s.damage.take()
+	for tenant, lost := range byTenant(packs) {
 		gaps, err := s.keepGaps(ctx, tenant, lost)
 		s.damage.reportGaps(tenant, gaps)
 		if err != nil && ctx.Err() == nil {
 			log.Error("a damaged segment of events could not be noted; trying again when it is read", "tenant", tenant, "error", err)
 		}
 	}
-	for tenant, ids := range byTenant(rollups) {
-		for _, id := range ids {
+	for tenant, damaged := range byTenant(rollups) {
+		for _, id := range damaged {
 			if err := s.mendRollup(ctx, tenant, id); err != nil && ctx.Err() == nil {
 				log.Error("a damaged rollup could not be counted anew; trying again when it is read", "tenant", tenant, "error", err)
 			}
 		}
 	}
 	s.damage.say(log)
-	if n := s.ids.damaged.Swap(0); n > 0 {
+	if n := s.ids.TakeDamaged(); n > 0 {
 		log.Error("ids of events are damaged; events that are sent again may be kept twice", "pages", n)
 	}
 }
@@ -249,21 +249,21 @@ func (s *Store) replaceBlocks(ctx context.Context, id int64, some []newBlock) (s
 	return steps, partial, err
 }
 
-// lostSegment is a segment that can't be read. Times are µs since the epoch.
-type lostSegment struct {
+// lostPack is a pack that can't be read. Times are µs since the epoch.
+type lostPack struct {
 	LastSeq   store.EventSeq `db:"last_seq"`
 	FirstTime int64          `db:"first_time"`
 	LastTime  int64          `db:"last_time"`
 	Events    int64
 }
 
-func (l lostSegment) gap() fold.Gap {
+func (l lostPack) gap() fold.Gap {
 	return fold.Gap{From: time.UnixMicro(l.FirstTime).Unix(), To: time.UnixMicro(l.LastTime).Unix() + 1}
 }
 
-// keepGaps remembers that segments are damaged, before any rollup goes past them, and gives
+// keepGaps remembers that packs are damaged, before any rollup goes past them, and gives
 // those that nobody knew of.
-func (s *Store) keepGaps(ctx context.Context, tenant store.TenantID, lost []lostSegment) (found []lostSegment, err error) {
+func (s *Store) keepGaps(ctx context.Context, tenant store.TenantID, lost []lostPack) (found []lostPack, err error) {
 	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		found = nil
 		for _, l := range lost {
@@ -284,8 +284,8 @@ func (s *Store) keepGaps(ctx context.Context, tenant store.TenantID, lost []lost
 	return found, err
 }
 
-// damagedSegments gives the segments of a tenant that are known to be damaged.
-func (s *Store) damagedSegments(ctx context.Context, tenant store.TenantID) (map[store.EventSeq]bool, error) {
+// damagedPacks returns the packs of a tenant that are known to be damaged.
+func (s *Store) damagedPacks(ctx context.Context, tenant store.TenantID) (map[store.EventSeq]bool, error) {
 	var seqs []store.EventSeq
 	err := s.chores.SelectContext(ctx, &seqs, `SELECT last_seq FROM gaps WHERE tenant_id = ?`, tenant)
 	damaged := map[store.EventSeq]bool{}
@@ -295,7 +295,7 @@ func (s *Store) damagedSegments(ctx context.Context, tenant store.TenantID) (map
 	return damaged, err
 }
 
-// oldGaps are those before a moment whose segments are forgotten.
+// oldGaps are those before a moment whose packs are forgotten.
 const oldGaps = `FROM gaps WHERE tenant_id = ?1 AND last_time < ?2 AND last_seq <= (SELECT forgotten FROM heads WHERE tenant_id = ?1)`
 
 // forgetGaps forgets the gaps before a moment from which rollups are kept.
@@ -315,7 +315,7 @@ func (s *Store) forgetGaps(ctx context.Context, tenant store.TenantID, before ti
 // with, which lack nothing that they had counted before.
 func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, f *fold.Fold, read map[fold.RollupKey]rollupRow) error {
 	var gaps []struct {
-		lostSegment
+		lostPack
 		Counted string
 	}
 	err := tx.SelectContext(ctx, &gaps, `SELECT last_seq, first_time, last_time, events, counted FROM gaps
@@ -337,9 +337,9 @@ func lackGaps(ctx context.Context, tx *sqlx.Tx, tenant store.TenantID, f *fold.F
 	return nil
 }
 
-// lackSegments tells a fold of segments that a scan has found damaged, but for those that a
+// lackPacks tells a fold of packs that a scan has found damaged, but for those that a
 // rollup had counted.
-func lackSegments(f *fold.Fold, read map[fold.RollupKey]rollupRow, lost []lostSegment) {
+func lackPacks(f *fold.Fold, read map[fold.RollupKey]rollupRow, lost []lostPack) {
 	for key := range f.RollupsRead() {
 		for _, l := range lost {
 			if row := read[key]; row.Wide || row.Upto < l.LastSeq {

@@ -9,14 +9,15 @@ import (
 	"github.com/jmoiron/sqlx/reflectx"
 
 	"pulseboard/store"
+	"pulseboard/store/sqlite/ids"
 )
 
 // packEvents is the step of migration 6: it packs the events of a store that kept one
-// a row into segments. They keep their seqs. What the senders' ids were is not known any
+// a row into packs. They keep their seqs. What the senders' ids were is not known any
 // more, but those sent again are still told.
 func packEvents(ctx context.Context, plain *sql.Tx) error {
 	tx := &sqlx.Tx{Tx: plain, Mapper: reflectx.NewMapperFunc("db", sqlx.NameMapper)}
-	insert, err := tx.PreparexContext(ctx, insertSegment)
+	insert, err := tx.PreparexContext(ctx, insertPack)
 	if err != nil {
 		return err
 	}
@@ -26,15 +27,15 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 		return err
 	}
 	defer rows.Close()
-	writers := map[store.TenantID]*segmentWriter{}
-	var ids []seenID
+	writers := map[store.TenantID]*packWriter{}
+	var seen []ids.Seen
 	for rows.Next() {
 		var row eventRow
 		if err := rows.StructScan(&row); err != nil {
 			return err
 		}
 		if writers[row.Tenant] == nil {
-			writers[row.Tenant] = &segmentWriter{ctx: ctx, insert: insert, tenant: row.Tenant}
+			writers[row.Tenant] = &packWriter{ctx: ctx, insert: insert, tenant: row.Tenant}
 		}
 		e, err := row.event()
 		if err != nil {
@@ -44,13 +45,13 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 			return err
 		}
 		if row.Dedupe != nil {
-			ids = append(ids, seenID{hashOfTenant(row.Tenant, row.Dedupe), row.Time, row.Received})
+			seen = append(seen, ids.Seen{Hash: ids.HashOfTenant(row.Tenant, row.Dedupe), Time: row.Time, Received: row.Received})
 		}
-		if len(ids) == idsTogether {
-			if err := writeRun(ctx, tx, sortIDs(ids)); err != nil {
+		if len(seen) == idsTogether {
+			if err := ids.WriteRun(ctx, tx, seen); err != nil {
 				return err
 			}
-			ids = ids[:0]
+			seen = seen[:0]
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -61,8 +62,8 @@ func packEvents(ctx context.Context, plain *sql.Tx) error {
 			return err
 		}
 	}
-	if len(ids) > 0 {
-		if err := writeRun(ctx, tx, sortIDs(ids)); err != nil {
+	if len(seen) > 0 {
+		if err := ids.WriteRun(ctx, tx, seen); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func TestEventsThatWereRowsArePacked(t *testing.T) {
 		}
 	}
 	do(`INSERT INTO tenants (id, slug, name, demo) VALUES (1, 'acme', '', 0), (2, 'other', '', 0), (3, 'empty', '', 0)`)
-	const n = 3 * segmentEvents
+	const n = 3 * maxPackEvents
 	do(`BEGIN`)
 	for i := range n {
 		e := event("visit", fmt.Sprint("id", i), noon.Add(-time.Duration(i)*time.Minute))

@@ -1,29 +1,3 @@
-// Package sqlite keeps Pulseboard's data in one SQLite file.
-//
-// # Concurrency
-//
-// A [Store] may be used by any number of goroutines, and several processes may
-// have the same file open: the server and commands beside it. Within a process
-// one connection writes, one transaction after the other, and a few read, some for each kind
-// of read (connections.go); each read sees the last commit before it began and waits for no
-// writer. Events that arrive together share a transaction, and tenants take turns. A writer of another process is
-// waited for, but not for ever: 2 s for a request, 10 s in the background or of a command
-// (see [Patient]); then the error is store.ErrBusy. A context that ends
-// while a writer waits ends the wait; a transaction that has begun is completed, for it
-// is short.
-//
-// What a method has returned without an error is on disk and survives the loss of
-// power (WAL with synchronous=FULL).
-//
-// # Layout
-//
-// Events stand in segments (segment.go), their ids in runs (duplicate.go, idrun.go), and
-// rollups follow behind them (rollup.go). Segments, runs and rollups are written in bites
-// in the background, and each bite leaves all as true as it was: who is killed between
-// two loses nothing, and two processes that do the same do it once.
-//
-// Blocks of rollups, segments and pages of ids that are damaged are counted anew or left
-// out (mend.go), so that a bad sector stops nobody's boards and nobody's events.
 package sqlite
 
 import (
@@ -39,6 +13,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	sqlite3 "github.com/mattn/go-sqlite3"
+
+	"pulseboard/store/sqlite/ids"
 )
 
 // File is the name of the database in the data folder.
@@ -67,7 +43,7 @@ type Store struct {
 
 	statements statements
 
-	ids        ids
+	ids        *ids.Index
 	background background
 	committer  *committer
 	news       news
@@ -108,7 +84,7 @@ func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 	if err := migrate(ctx, path, waits.patience); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, waits: waits, ids: newIDs(), news: news{many: make(chan struct{}, 1)}}
+	s := &Store{path: path, waits: waits, news: news{many: make(chan struct{}, 1)}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -135,26 +111,29 @@ func open(ctx context.Context, dir string, waits waits) (_ *Store, err error) {
 	if err != nil {
 		return nil, openingError(path, err)
 	}
-	s.committer = newCommitter(waits.request, s.keepBatches)
+	s.committer = newCommitter(waits.request, func(ctx context.Context, take func() []*batch) error {
+		return translate(s.keepBatches(ctx, take))
+	})
 	return s, nil
 }
 
 // statements are what events are kept and counted with, prepared once: in the small
 // transactions of small batches, parsing them would cost as much as what they do.
 type statements struct {
-	headOf, moveHead, insertSegment *sqlx.Stmt // of writer
-	ids                             idStatements
-	selectStep                      *sqlx.Stmt // of chores
+	headOf, moveHead, insertPack *sqlx.Stmt // of writer
+	selectStep                   *sqlx.Stmt // of chores
 }
 
-func (s *Store) prepare(ctx context.Context) error {
-	err := prepareAll(ctx, s.writer, map[string]**sqlx.Stmt{
-		headOf:        &s.statements.headOf,
-		moveHead:      &s.statements.moveHead,
-		insertSegment: &s.statements.insertSegment,
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if s.ids, err = ids.New(ctx, s.writer, s.chores, s.writeBehind); err != nil {
+		return err
+	}
+	err = prepareAll(ctx, s.writer, map[string]**sqlx.Stmt{
+		headOf:     &s.statements.headOf,
+		moveHead:   &s.statements.moveHead,
+		insertPack: &s.statements.insertPack,
 	})
 	return errors.Join(err,
-		s.statements.ids.prepare(ctx, s.writer),
 		prepareAll(ctx, s.chores, map[string]**sqlx.Stmt{selectStep: &s.statements.selectStep}))
 }
 

@@ -23,7 +23,7 @@ type rebuilder struct {
 	tenant store.TenantID
 	row    rollupRow
 	rollup fold.Rollup
-	damage *damage // where damaged segments are noted
+	damage *damage // where damaged packs are noted
 
 	forgotten  bool  // some events are gone
 	eventsFrom int64 // seconds since the epoch from which none of them can have happened
@@ -34,7 +34,7 @@ type rebuilder struct {
 
 // maxAhead bounds how many quarters are counted in one scan: four days of them. Where one
 // block is damaged the next may be whole, but where many are, each scan would read the same
-// segments again.
+// packs again.
 const maxAhead = 4 * 96
 
 // quarter is a step of the second tier, whose parts are counted from the events together.
@@ -156,7 +156,7 @@ func (r *rebuilder) recountQuarters(from, to int64) error {
 	if err != nil {
 		return err
 	}
-	r.damage.noteSegments(r.tenant, lost)
+	r.damage.notePacks(r.tenant, lost)
 	tier := fold.Tiers[1]
 	for at := from; at < to; at += tier {
 		r.quarters[at] = &quarter{parts: map[int64]*fold.BlockBuilder{}}
@@ -169,7 +169,7 @@ func (r *rebuilder) recountQuarters(from, to int64) error {
 		}
 	}
 	for at := from; at < to; at += tier {
-		lacks := slices.ContainsFunc(lost, func(l lostSegment) bool {
+		lacks := slices.ContainsFunc(lost, func(l lostPack) bool {
 			g := l.gap()
 			return l.LastSeq <= r.row.Upto && g.From < at+tier && g.To > at
 		})

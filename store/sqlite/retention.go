@@ -16,11 +16,11 @@ import (
 
 const (
 	// forgetBite is how many steps of rollups are deleted in one transaction,
-	// forgetSegments how many segments, and shrinkBite how many pages are
+	// forgetPacks how many packs, and shrinkBite how many pages are
 	// given back in one. So nobody who writes waits for long.
-	forgetBite     = 5_000
-	forgetSegments = 20
-	shrinkBite     = 1_000
+	forgetBite  = 5_000
+	forgetPacks = 20
+	shrinkBite  = 1_000
 	// forgetEvery is how often old data is looked for, and forgetPause how long
 	// others may write between two bites.
 	forgetEvery = time.Hour
@@ -72,7 +72,7 @@ func (s *Store) Forget(ctx context.Context, tenant store.TenantID, now time.Time
 	return moreEvents || moreSteps, s.forgetGaps(ctx, tenant, retention.RollupsBefore(now))
 }
 
-// forgetEvents deletes a bite of the segments that were received before a moment. They
+// forgetEvents deletes a bite of the packs that were received before a moment. They
 // stand before all others, for events are kept in the order they come in.
 func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before time.Time) (more bool, err error) {
 	var passed int64 // by all rollups
@@ -81,24 +81,24 @@ func (s *Store) forgetEvents(ctx context.Context, tenant store.TenantID, before 
 	if err != nil {
 		return false, err
 	}
-	var old []segmentRow
-	err = s.chores.SelectContext(ctx, &old, segmentRows+`WHERE tenant_id = ? AND last_seq <= ? ORDER BY last_seq LIMIT ?`, tenant, passed, forgetSegments)
+	var old []packRow
+	err = s.chores.SelectContext(ctx, &old, packRows+`WHERE tenant_id = ? AND last_seq <= ? ORDER BY last_seq LIMIT ?`, tenant, passed, forgetPacks)
 	if err != nil {
 		return false, err
 	}
-	if i := slices.IndexFunc(old, func(r segmentRow) bool { return r.Received >= before.UnixMicro() }); i >= 0 {
+	if i := slices.IndexFunc(old, func(r packRow) bool { return r.Received >= before.UnixMicro() }); i >= 0 {
 		old = old[:i]
 	}
 	if len(old) == 0 {
 		return false, nil
 	}
 	err = s.writeBehind(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		if err := deleteRun(ctx, tx, old); err != nil {
+		if err := deletePacks(ctx, tx, old); err != nil {
 			return err
 		}
 		gone := int64(0)
-		for _, segment := range old {
-			gone += segment.Events
+		for _, row := range old {
+			gone += row.Events
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE heads SET kept = kept - ?, forgotten = ? WHERE tenant_id = ?`, gone, old[len(old)-1].LastSeq, tenant)
 		return err
@@ -194,7 +194,7 @@ func (s *Store) tidy(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.forgetIDs(ctx, longest.EventsBefore(time.Now()).UnixMicro()); err != nil {
+	if err := s.ids.Forget(ctx, longest.EventsBefore(time.Now()).UnixMicro()); err != nil {
 		return err
 	}
 	return untilDone(ctx, func() (bool, error) { return s.Shrink(ctx) })

@@ -95,7 +95,7 @@ func TestWhatWasMergedIsKeptAsLongAsItsLatest(t *testing.T) {
 	for i := range mergeAfter {
 		record(t, s, acme, noon.AddDate(0, 0, i/(mergeAfter/2)), event("visit", fmt.Sprint(i), noon)) // on two days
 	}
-	if err := s.mergeSegments(t.Context(), acme); err != nil {
+	if err := s.mergePacks(t.Context(), acme); err != nil {
 		t.Fatal(err)
 	}
 	for late, want := range [][]int{{mergeAfter}, {mergeAfter}, nil} {
@@ -103,8 +103,8 @@ func TestWhatWasMergedIsKeptAsLongAsItsLatest(t *testing.T) {
 		if _, err := s.Forget(t.Context(), acme, noon.AddDate(0, 0, days)); err != nil {
 			t.Fatal(err)
 		}
-		if sizes := segmentsOf(t, s, acme); !slices.Equal(sizes, want) {
-			t.Errorf("%d days after the first, segments of %v events are left, want %v", days, sizes, want)
+		if sizes := packsOf(t, s, acme); !slices.Equal(sizes, want) {
+			t.Errorf("%d days after the first, packs of %v events are left, want %v", days, sizes, want)
 		}
 	}
 }

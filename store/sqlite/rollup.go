@@ -190,12 +190,12 @@ func (s *Store) FollowRollups(ctx context.Context, tenant store.TenantID) (behin
 // known as a gap then.
 func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store.EventSeq, fn func(*store.Event) error) (head, upto store.EventSeq, err error) {
 	upto = after
-	var lost []lostSegment
+	var lost []lostPack
 	head, err = s.readAt(ctx, s.chores, tenant, func(tx *sqlx.Tx, head store.EventSeq) error {
 		if head <= after {
 			return nil
 		}
-		rows, err := tx.QueryContext(ctx, selectSegment+`INDEXED BY segments_seq WHERE tenant_id = ? AND last_seq > ? ORDER BY last_seq`, tenant, after)
+		rows, err := tx.QueryContext(ctx, selectPack+`INDEXED BY segments_seq WHERE tenant_id = ? AND last_seq > ? ORDER BY last_seq`, tenant, after)
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (s *Store) scanBite(ctx context.Context, tenant store.TenantID, after store
 		return err
 	})
 	if err == nil && len(lost) > 0 {
-		var found []lostSegment
+		var found []lostPack
 		found, err = s.keepGaps(ctx, tenant, lost)
 		s.damage.reportGaps(tenant, found)
 	}
@@ -360,7 +360,7 @@ func (s *Store) keepRollups(ctx context.Context, log *slog.Logger, known map[sto
 			behind, err = s.FollowRollups(ctx, tenant)
 		}
 		if err == nil && behind == 0 {
-			err = s.mergeSegments(ctx, tenant)
+			err = s.mergePacks(ctx, tenant)
 		}
 		if err != nil {
 			if ctx.Err() == nil {

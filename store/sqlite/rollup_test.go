@@ -89,7 +89,7 @@ func TestAViewReadsTheSameWithRollupsAndWithout(t *testing.T) {
 					check(err)
 				}
 			case "merge":
-				check(s.mergeSegments(t.Context(), tenant))
+				check(s.mergePacks(t.Context(), tenant))
 			case "follow":
 				_, err := s.FollowRollups(t.Context(), tenant)
 				check(err)

@@ -29,19 +29,23 @@ func (s *Store) User(ctx context.Context, id store.UserID) (u store.User, err er
 	return u, err
 }
 
-// Credential is what a password of a user is checked against.
-type Credential struct {
+// credentialRow is a store.Credential, as its row holds it.
+type credentialRow struct {
 	store.User
 	PasswordHash string `db:"password_hash"`
 }
 
-// Credentials gives the users of an address, in one tenant or, when the slug is
+// Credentials returns the users of an address, in one tenant or, when the slug is
 // empty, in all. There may be none.
-func (s *Store) Credentials(ctx context.Context, email store.Email, slug store.Slug) (found []Credential, err error) {
+func (s *Store) Credentials(ctx context.Context, email store.Email, slug store.Slug) (found []store.Credential, err error) {
 	defer wrap(&err, "Credentials")
-	err = s.reader.SelectContext(ctx, &found, selectUser+`, password_hash
+	var rows []credentialRow
+	err = s.reader.SelectContext(ctx, &rows, selectUser+`, password_hash
 		FROM users JOIN tenants ON tenants.id = tenant_id
 		WHERE email = ?1 AND ?2 IN ('', slug) ORDER BY slug`, email, slug)
+	for _, row := range rows {
+		found = append(found, store.Credential(row))
+	}
 	return found, err
 }
 

@@ -1,5 +1,5 @@
 -- +goose Up
--- Events, some hundreds or thousands a row: see store.AppendSegment. Those that came
+-- Packs of events, some hundreds or thousands a row: see pack.AppendEvents. Those that came
 -- in alone are soon merged.
 CREATE TABLE segments (
     id         INTEGER PRIMARY KEY,
@@ -15,7 +15,7 @@ CREATE TABLE segments (
 CREATE UNIQUE INDEX segments_seq ON segments (tenant_id, last_seq, first_time, last_time);
 CREATE INDEX segments_time ON segments (tenant_id, last_time, first_time, last_seq);
 
--- Ids of events, to tell duplicates: see duplicate.go. Those of the last transactions
+-- Ids of events, to tell duplicates: see package ids. Those of the last transactions
 -- are a row for each.
 CREATE TABLE recent_ids (
     id     INTEGER PRIMARY KEY AUTOINCREMENT,

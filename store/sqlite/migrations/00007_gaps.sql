@@ -1,6 +1,6 @@
 -- +goose Up
--- Segments of events that are damaged. Views of their time say that they lack some, also
--- when a segment is forgotten, as long as rollups are kept that did not count it.
+-- Packs of events that are damaged. Views of their time say that they lack some, also
+-- when a pack is forgotten, as long as rollups are kept that did not count it.
 CREATE TABLE gaps (
     tenant_id  INTEGER NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     last_seq   INTEGER NOT NULL, -- of the segment

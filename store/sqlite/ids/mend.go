@@ -1,4 +1,4 @@
-package sqlite
+package ids
 
 import (
 	"encoding/binary"
@@ -6,11 +6,8 @@ import (
 	"github.com/bits-and-blooms/bloom/v3"
 )
 
-// Damaged ids stop no sender: what can still be read of a page tells duplicates, and a filter
-// is made anew of the pages. An event whose id is lost is kept again if it is sent again.
-
-// soundIDs gives the ids of a page up to where it is damaged.
-func soundIDs(packed []byte) (ids []seenID, sound bool) {
+// soundIDs returns the ids of a page up to where it is damaged.
+func soundIDs(packed []byte) (ids []Seen, sound bool) {
 	for id, err := range unpackIDs(packed) {
 		if err != nil {
 			return ids, false
@@ -24,8 +21,8 @@ func soundIDs(packed []byte) (ids []seenID, sound bool) {
 // hashes, and the number of the bits again.
 const filterHeader = 24
 
-// readFilter reads a filter, or gives nil when it is damaged. Its numbers are checked first,
-// for it would make room for as many bits as they say.
+// readFilter reads a filter, or returns nil when it is damaged. Its numbers are checked
+// first, because the library makes room for as many bits as they say.
 func readFilter(packed []byte) *bloom.BloomFilter {
 	if len(packed) < filterHeader {
 		return nil
@@ -42,7 +39,7 @@ func readFilter(packed []byte) *bloom.BloomFilter {
 }
 
 // mendFilter makes the filter of a run anew.
-func (t *idTransaction) mendFilter(run *idRun) (*bloom.BloomFilter, error) {
+func (t *Transaction) mendFilter(run *sortedRun) (*bloom.BloomFilter, error) {
 	t.ids.damaged.Add(1)
 	w := newRunWriter(run.IDs)
 	rows, err := t.tx.QueryContext(t.ctx, `SELECT packed FROM id_pages WHERE run = ?`, run.ID)
@@ -57,7 +54,7 @@ func (t *idTransaction) mendFilter(run *idRun) (*bloom.BloomFilter, error) {
 		}
 		ids, _ := soundIDs(packed)
 		for _, id := range ids {
-			w.filter.Add(hashBytes(id.hash))
+			w.filter.Add(hashBytes(id.Hash))
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -72,7 +69,7 @@ func (t *idTransaction) mendFilter(run *idRun) (*bloom.BloomFilter, error) {
 }
 
 // mendPage leaves of the page of a run that has a hash what can be read of it.
-func (t *idTransaction) mendPage(run *idRun, hash int64, packed []byte) error {
+func (t *Transaction) mendPage(run *sortedRun, hash int64, packed []byte) error {
 	t.ids.damaged.Add(1)
 	ids, _ := soundIDs(packed)
 	_, err := t.tx.ExecContext(t.ctx, `UPDATE id_pages SET packed = ?1 WHERE run = ?2 AND first_hash =

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +31,7 @@ func TestDamagedIDsStopNoSender(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := openIn(t, dir, lockTimeout)
-			s.ids.seal = 150
+			s.ids.Seal = 150
 			acme, other := newTenant(t, s, "acme"), newTenant(t, s, "other")
 			var batches [][]store.Event
 			for b := range 5 { // two runs' worth, and some that are recent
@@ -47,7 +49,7 @@ func TestDamagedIDsStopNoSender(t *testing.T) {
 			}
 			s.Close()
 			s = openIn(t, dir, lockTimeout)
-			s.ids.seal = 150
+			s.ids.Seal = 150
 			told := 0
 			for _, events := range batches {
 				for _, duplicate := range record(t, s, acme, noon, events...) {
@@ -59,7 +61,7 @@ func TestDamagedIDsStopNoSender(t *testing.T) {
 			if told < damage.told {
 				t.Errorf("%d of 500 are told, want %d", told, damage.told)
 			}
-			for i := range 2 * mergeRunsOf {
+			for i := range 8 { // runs, so many that some are merged
 				var events []store.Event
 				for j := range 160 {
 					events = append(events, event("b", fmt.Sprint(i, "-", j), noon))
@@ -70,7 +72,7 @@ func TestDamagedIDsStopNoSender(t *testing.T) {
 					}
 				}
 			}
-			if err := s.mergeRuns(t.Context()); err != nil {
+			if err := s.ids.Merge(t.Context()); err != nil {
 				t.Errorf("runs are not merged: %v", err)
 			}
 			log := &bytes.Buffer{}
@@ -79,5 +81,34 @@ func TestDamagedIDsStopNoSender(t *testing.T) {
 				t.Errorf("the log says\n%s", text)
 			}
 		})
+	}
+}
+
+// A batch that is refused when its ids are written is taken later.
+func TestIdsThatCouldNotBeWrittenAreNotKnown(t *testing.T) {
+	s := newStore(t)
+	s.ids.Seal = 500
+	acme := newTenant(t, s, "acme")
+	record(t, s, acme, noon, event("order", "before", noon))
+	var batch []store.Event
+	for i := range 10_000 {
+		batch = append(batch, event("order", fmt.Sprint("a", i), noon))
+	}
+	var pages int
+	if err := s.writer.Get(&pages, `PRAGMA page_count`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+20)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(t.Context(), acme, batch, noon); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("a full disk: error %v", err)
+	}
+	if _, err := s.writer.Exec(`PRAGMA max_page_count = 1000000`); err != nil {
+		t.Fatal(err)
+	}
+	sent := append(batch[:10:10], event("order", "before", noon))
+	if got := record(t, s, acme, noon, sent...); slices.Index(got, true) != 10 {
+		t.Errorf("duplicates %v", got)
 	}
 }

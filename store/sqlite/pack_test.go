@@ -13,8 +13,8 @@ import (
 	"pulseboard/store"
 )
 
-// segmentsOf gives how many events each of a tenant's segments has.
-func segmentsOf(t testing.TB, s *Store, tenant store.TenantID) (sizes []int) {
+// packsOf gives how many events each of a tenant's packs has.
+func packsOf(t testing.TB, s *Store, tenant store.TenantID) (sizes []int) {
 	t.Helper()
 	if err := s.reader.Select(&sizes, `SELECT events FROM segments WHERE tenant_id = ? ORDER BY last_seq`, tenant); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestWhatCameAloneIsMergedAndReadsTheSame(t *testing.T) {
 				}
 			}
 			before, head := scanned(t, s, tenant, store.Scan{})
-			if err := s.mergeSegments(t.Context(), tenant); err != nil {
+			if err := s.mergePacks(t.Context(), tenant); err != nil {
 				rt.Fatal(err)
 			}
 			after, headAfter := scanned(t, s, tenant, store.Scan{})
@@ -50,15 +50,15 @@ func TestWhatCameAloneIsMergedAndReadsTheSame(t *testing.T) {
 				rt.Fatalf("%d events up to %d were kept of %d, and %d up to %d are left", len(before), head, n, len(after), headAfter)
 			}
 			small, full := 0, 0
-			for _, events := range segmentsOf(t, s, tenant) {
-				if events < fullSegment {
+			for _, events := range packsOf(t, s, tenant) {
+				if events < fullPack {
 					small++
 				} else {
 					full++
 				}
 			}
 			if small > 2*mergeAfter+full+1 {
-				rt.Fatalf("%d small segments are left beside %d full ones", small, full)
+				rt.Fatalf("%d small packs are left beside %d full ones", small, full)
 			}
 			if n > 6_000 {
 				break
@@ -67,14 +67,14 @@ func TestWhatCameAloneIsMergedAndReadsTheSame(t *testing.T) {
 	})
 }
 
-func TestTwoProcessesMergeTheSameSegmentsOnce(t *testing.T) {
+func TestTwoProcessesMergeTheSamePacksOnce(t *testing.T) {
 	s := newStore(t)
 	acme := newTenant(t, s, "acme")
 	for i := range mergeAfter {
 		record(t, s, acme, noon, event("visit", fmt.Sprint(i), noon))
 	}
-	var tail []segmentRow
-	if err := s.reader.Select(&tail, segmentRows+`ORDER BY last_seq DESC`); err != nil {
+	var tail []packRow
+	if err := s.reader.Select(&tail, packRows+`ORDER BY last_seq DESC`); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.merge(t.Context(), acme, mergeable(tail)); err != nil {
@@ -83,11 +83,11 @@ func TestTwoProcessesMergeTheSameSegmentsOnce(t *testing.T) {
 	if err := s.merge(t.Context(), acme, mergeable(tail)); !errors.Is(err, errMergedElsewhere) {
 		t.Errorf("packed when they were merged: %v", err)
 	}
-	err := s.write(t.Context(), func(ctx context.Context, tx *sqlx.Tx) error { return deleteRun(ctx, tx, tail) })
+	err := s.write(t.Context(), func(ctx context.Context, tx *sqlx.Tx) error { return deletePacks(ctx, tx, tail) })
 	if !errors.Is(err, errMergedElsewhere) {
 		t.Errorf("packed before they were merged: %v", err)
 	}
-	if sizes := segmentsOf(t, s, acme); len(sizes) != 1 || sizes[0] != mergeAfter {
-		t.Errorf("segments of %v events are left", sizes)
+	if sizes := packsOf(t, s, acme); len(sizes) != 1 || sizes[0] != mergeAfter {
+		t.Errorf("packs of %v events are left", sizes)
 	}
 }
