@@ -215,7 +215,7 @@ func (p *Pool) refresh(ctx context.Context, f *flight) error {
 	if !p.stale(head, window) {
 		return nil
 	}
-	p.hub.metrics.Refreshes.Inc()
+	p.hub.telemetry.Refreshes.Inc()
 	since := p.news.Swap(0)
 	// Whatever fails below, the next refresh draws every widget anew.
 	was := p.current.Load()

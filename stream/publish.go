@@ -38,7 +38,7 @@ func (p *Pool) publish(ctx context.Context, now time.Time, redraw bool) error {
 	}
 	if changed {
 		next.ID = state.Last
-		r := newRendition(p.dashboard, next, state, followed(was.widgets, drawn, state), p.hub.metrics)
+		r := newRendition(p.dashboard, next, state, followed(was.widgets, drawn, state), p.hub.telemetry)
 		p.current.Store(r)
 		if !durable {
 			p.released.Store(r)
@@ -59,7 +59,7 @@ func (p *Pool) drawChanged(delta store.Delta, window store.Window) (map[store.Wi
 		if err != nil {
 			return nil, fmt.Errorf("draw widget %s of %s: %w", r.Key, p.view.Key(), err)
 		}
-		p.hub.metrics.Renders.Inc()
+		p.hub.telemetry.Renders.Inc()
 		drawn[r.Key] = &widgetHistory{reading: r, fragment: f}
 	}
 	return drawn, nil

@@ -170,7 +170,7 @@ func draw(w store.Widget, r store.WidgetReading, _ store.Window, _ bool) (Fragme
 
 // newHub makes a hub over a shelf, as a server that starts does.
 func newHub(s *shelf, cycle time.Duration) *Hub {
-	h := NewHub(s, draw, cycle, 30*time.Second, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	h := NewHub(s, draw, cycle, 30*time.Second, slog.New(slog.DiscardHandler), NewTelemetry(prometheus.NewRegistry()))
 	_ = h.Sync(context.Background()) // a shelf's heads can be read
 	return h
 }

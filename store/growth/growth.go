@@ -1,5 +1,7 @@
 // Package growth tests that the time a parser takes grows no faster than its input, but
 // for a logarithm: what a stranger sends must not take the square of its length.
+//
+// [Check] may run in several goroutines at once: on Linux, each measures its own thread only.
 package growth
 
 import (

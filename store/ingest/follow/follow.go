@@ -1,5 +1,7 @@
 // Package follow reads a log that grows and is rotated, as tail -F does: by its name,
 // whichever file has it. It knows files and nothing of what they hold but lines.
+//
+// A [Log] belongs to one goroutine; different ones share nothing.
 package follow
 
 import (
