@@ -62,6 +62,7 @@ func TestAC2_ADeltaHoldsTheChangedMetricsOnly(t *testing.T) {
 // A page whose server is killed tries again after 1, 2, 4, 8 and 16 seconds,
 // says so in words and colour, and misses nothing when the server is back.
 func TestAC3_AC5_ReconnectsWithBackoffAndShowsIt(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	b := newBrowser(t)
@@ -230,6 +231,7 @@ func (s *site) metric(name string) string {
 }
 
 func TestAC6_TheChangedWidgetFlashesAndNoOther(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	b := newBrowser(t)
@@ -249,6 +251,7 @@ func TestAC6_TheChangedWidgetFlashesAndNoOther(t *testing.T) {
 }
 
 func TestAC7_TheIntervalIsKeptForTheUser(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	b := newBrowser(t)
@@ -352,6 +355,7 @@ func TestAC9_TheEleventhStreamOfAUserIsRefused(t *testing.T) {
 }
 
 func TestAC10_WithoutStreamsThePagePolls(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	s.post(signup())

@@ -47,6 +47,7 @@ func TestAnotherTenantsDashboardDoesNotExist(t *testing.T) {
 }
 
 func TestAnEmbedIsLiveInAFrameOnAPageOfAnotherOrigin(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t, "--cycle", "200ms")
 	var hostURL string
@@ -67,6 +68,7 @@ func TestAnEmbedIsLiveInAFrameOnAPageOfAnotherOrigin(t *testing.T) {
 }
 
 func TestTextOfEventsStaysText(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t, "--cycle", "200ms")
 	b := newBrowser(t)
@@ -89,6 +91,7 @@ func TestTextOfEventsStaysText(t *testing.T) {
 // What a page says of times is what the viewer's clock says, also when the clocks
 // change, and after an update too.
 func TestTimesAreThoseOfTheViewersClock(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t, "--cycle", "200ms")
 	b := newBrowser(t)
