@@ -52,7 +52,7 @@ type Server struct {
 	Config
 	hub       *stream.Hub
 	roster    *stream.Roster
-	streams   *stream.Metrics
+	streams   *stream.Telemetry
 	events    *eventMetrics
 	sessions  *scs.SessionManager
 	viewers   *sessions.CookieStore // of anonymous viewers of embeds
@@ -83,8 +83,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	registerStoreMetrics(c.Registry, c.Store, c.Log)
-	metrics := stream.NewMetrics(c.Registry)
-	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, metrics)
+	telemetry := stream.NewTelemetry(c.Registry)
+	hub := stream.NewHub(c.Store, render, c.Cycle, c.Heartbeat, c.Log, telemetry)
 	if c.ViewMemory > 0 {
 		hub.LimitMemory(c.ViewMemory)
 	}
@@ -95,7 +95,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		Config:    c,
 		hub:       hub,
 		roster:    stream.NewRoster(c.Limits, c.Capacity),
-		streams:   metrics,
+		streams:   telemetry,
 		events:    newEventMetrics(c.Registry),
 		viewers:   newViewerCookies(signing),
 		logins:    newLoginThrottle(),

@@ -155,16 +155,16 @@ func responseHead(h http.Header) []byte {
 
 // serve writes the stream through net/http until it ends, and gives the cause. stall
 // is how long the reader may take nothing.
-func (o *openStream) serve(w http.ResponseWriter, r *http.Request, stall time.Duration, metrics *stream.Metrics) error {
+func (o *openStream) serve(w http.ResponseWriter, r *http.Request, stall time.Duration, telemetry *stream.Telemetry) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	o.place.Bind(cancel)
-	writer := newStreamWriter(w, stall, metrics)
+	writer := newStreamWriter(w, stall, telemetry)
 	defer writer.hurryAfter(ctx)()
 	writer.begin()
 	err := o.watcher.Run(ctx, writer.write)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		metrics.Stalled.Inc()
+		telemetry.Stalled.Inc()
 	}
 	return err
 }

@@ -29,18 +29,18 @@ const (
 // holds for whatever the connection carries next. So a deadline stands only while a
 // write is under way, and is cleared when the bytes are flushed.
 type streamWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	metrics *stream.Metrics
-	stall   time.Duration // how long the reader may take nothing
+	w         http.ResponseWriter
+	control   *http.ResponseController
+	telemetry *stream.Telemetry
+	stall     time.Duration // how long the reader may take nothing
 
 	mu      sync.Mutex
 	end     time.Time // when all writing ends; zero: not yet known
 	writing bool
 }
 
-func newStreamWriter(w http.ResponseWriter, stall time.Duration, metrics *stream.Metrics) *streamWriter {
-	return &streamWriter{w: w, control: http.NewResponseController(w), metrics: metrics, stall: stall}
+func newStreamWriter(w http.ResponseWriter, stall time.Duration, telemetry *stream.Telemetry) *streamWriter {
+	return &streamWriter{w: w, control: http.NewResponseController(w), telemetry: telemetry, stall: stall}
 }
 
 // begin sends the head of the answer. Read deadlines bound how long a request may
@@ -74,7 +74,7 @@ func (s *streamWriter) writePiece(piece []byte) (err error) {
 	if _, err := s.w.Write(piece); err != nil {
 		return err
 	}
-	s.metrics.Wrote(len(piece))
+	s.telemetry.Wrote(len(piece))
 	return s.control.Flush()
 }
 

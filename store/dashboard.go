@@ -34,6 +34,7 @@ type FieldError struct {
 	Message string // what is wrong, and what would be right
 }
 
+// Error returns the path and the message.
 func (e *FieldError) Error() string { return e.Path + ": " + e.Message }
 
 // Validate checks the dashboard's rules and returns the first breach as a *FieldError.

@@ -75,4 +75,5 @@ func ParseSeq(s string) (seq Seq, ok bool) {
 	return Seq(n), true
 }
 
+// String returns the id as it is on the wire; [ParseSeq] reads it.
 func (s Seq) String() string { return strconv.FormatInt(int64(s), 10) }

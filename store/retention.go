@@ -29,10 +29,10 @@ func (r Retention) Validate() error {
 	return nil
 }
 
-// EventsBefore and RollupsBefore give the moments before which things are old.
+// EventsBefore returns the moment before which events are old.
 func (r Retention) EventsBefore(now time.Time) time.Time { return now.AddDate(0, 0, -r.EventDays) }
 
-// RollupsBefore: see EventsBefore.
+// RollupsBefore returns the moment before which rollups are old.
 func (r Retention) RollupsBefore(now time.Time) time.Time { return now.AddDate(0, 0, -r.RollupDays) }
 
 // Holdings is what the store holds of a tenant.

@@ -104,6 +104,7 @@ func (r Range) Moves() bool { return r.From.relative || r.To.relative }
 // Live reports whether the range reaches up to now, so that new events fall into it.
 func (r Range) Live() bool { return r.To.relative }
 
+// String returns both bounds as they were written, such as now-1h..now.
 func (r Range) String() string { return r.From.String() + ".." + r.To.String() }
 
 // Steps are the lengths of step a window can have, in seconds: 15 s, 1 m, 5 m,

@@ -15,6 +15,7 @@ const (
 	Replaced  Goodbye = "replaced" // the same screen opened a newer stream
 )
 
+// Error returns the reason, for logs.
 func (g Goodbye) Error() string { return "stream ended: " + string(g) }
 
 func (g Goodbye) event() []byte {

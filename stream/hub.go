@@ -43,7 +43,7 @@ type Hub struct {
 	cycle     time.Duration
 	heartbeat time.Duration
 	log       *slog.Logger
-	metrics   *Metrics
+	telemetry *Telemetry
 	writers   *wire.Writers // nil where connections are written by goroutines
 	poller    *wire.Poller
 	wall      func() time.Time // the clock people see, which may jump; tests make it
@@ -73,17 +73,17 @@ type poolKey struct {
 
 // NewHub makes a hub. cycle is the shortest time between two updates of a view,
 // heartbeat the time between two heartbeats of a stream.
-func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log *slog.Logger, metrics *Metrics) *Hub {
+func NewHub(source Source, render Renderer, cycle, heartbeat time.Duration, log *slog.Logger, telemetry *Telemetry) *Hub {
 	life, stop := context.WithCancel(context.Background())
 	return &Hub{
 		life:      life,
 		stop:      stop,
-		source:    countedSource{source, metrics.StoreCalls},
+		source:    countedSource{source, telemetry.StoreCalls},
 		render:    render,
 		cycle:     cycle,
 		heartbeat: heartbeat,
 		log:       log,
-		metrics:   metrics,
+		telemetry: telemetry,
 		wall:      time.Now,
 		started:   time.Now(),
 		builds:    turns.New(buildsAtOnce),
@@ -113,7 +113,7 @@ func (h *Hub) UseWriters() error {
 		return err
 	}
 	h.poller = poller
-	h.writers = wire.New(runtime.GOMAXPROCS(0), stallTimeout, wire.Stats{Wrote: h.metrics.wrote, Skipped: h.metrics.skipped})
+	h.writers = wire.New(runtime.GOMAXPROCS(0), stallTimeout, wire.Stats{Wrote: h.telemetry.wrote, Skipped: h.telemetry.skipped})
 	return nil
 }
 
@@ -235,7 +235,7 @@ func (h *Hub) Open(ctx context.Context, view store.View, by Opener) (*Pool, erro
 		var refusal *Refusal
 		refused := errors.As(err, &refusal)
 		if refused {
-			h.metrics.Refusals.WithLabelValues(refusal.Reason).Inc()
+			h.telemetry.Refusals.WithLabelValues(refusal.Reason).Inc()
 		}
 		p.release(refused) // what had no room takes more than is counted
 		return nil, err
@@ -256,13 +256,13 @@ func (h *Hub) use(view store.View, by Opener) (*Pool, error) {
 	if p == nil {
 		if by.Admit != nil {
 			if err := by.Admit(); err != nil {
-				h.metrics.Refusals.WithLabelValues("views").Inc()
+				h.telemetry.Refusals.WithLabelValues("views").Inc()
 				return nil, err
 			}
 		}
 		p = newPool(h, view, key)
 		pools[key.view] = p
-		h.metrics.Pools.Inc()
+		h.telemetry.Pools.Inc()
 	}
 	p.users++
 	h.memory.use(p)
@@ -310,7 +310,7 @@ func (h *Hub) forget(p *Pool) {
 	}
 	delete(pools, p.key.view)
 	h.memory.drop(p)
-	h.metrics.Pools.Dec()
+	h.telemetry.Pools.Dec()
 }
 
 // Watching counts the open streams on a dashboard, over all its views.

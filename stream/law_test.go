@@ -138,7 +138,7 @@ func (w *world) do(s step) {
 func (w *world) start() {
 	w.hub = newHub(w.shelf, w.cycle)
 	w.hub.wall = w.shelf.now
-	w.hub.writers = wire.New(2, stallTimeout, wire.Stats{Wrote: w.hub.metrics.wrote, Skipped: w.hub.metrics.skipped})
+	w.hub.writers = wire.New(2, stallTimeout, wire.Stats{Wrote: w.hub.telemetry.wrote, Skipped: w.hub.telemetry.skipped})
 }
 
 func (w *world) stop() {

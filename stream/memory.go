@@ -81,7 +81,7 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 	}
 	h.memory.used += more
 	p.bytes = bytes
-	h.metrics.ViewBytes.Set(float64(h.memory.used))
+	h.telemetry.ViewBytes.Set(float64(h.memory.used))
 	if share := h.memory.limit / max(1, h.watched); !room && bytes > share {
 		return &fold.Crowded{Room: max(0, share-p.pictureBytes())}
 	}
@@ -107,7 +107,7 @@ func (h *Hub) makeRoom(more int) bool {
 			return false
 		}
 		h.forget(first.Value.(*Pool))
-		h.metrics.Evictions.Inc()
+		h.telemetry.Evictions.Inc()
 	}
 	return true
 }

@@ -18,6 +18,7 @@ const (
 	formats
 )
 
+// String returns the format as the query of a stream names it.
 func (f Format) String() string {
 	if f == HTML {
 		return "html"
@@ -32,7 +33,7 @@ type rendition struct {
 	snapshot  store.Snapshot
 	state     store.ViewState
 	widgets   map[store.WidgetKey]*widgetHistory
-	metrics   *Metrics
+	telemetry *Telemetry
 
 	bytes int // that it takes, with the frames it remembers
 
@@ -43,13 +44,13 @@ type rendition struct {
 
 // newRendition makes a rendition. What it takes is counted by what was drawn, three times:
 // for the widgets, for the frames of snapshots, and for other frames, packed ones too.
-func newRendition(d store.Dashboard, s store.Snapshot, state store.ViewState, widgets map[store.WidgetKey]*widgetHistory, metrics *Metrics) *rendition {
+func newRendition(d store.Dashboard, s store.Snapshot, state store.ViewState, widgets map[store.WidgetKey]*widgetHistory, telemetry *Telemetry) *rendition {
 	drawn := 0
 	for _, w := range widgets {
 		drawn += w.bytes()
 	}
 	return &rendition{
-		dashboard: d, snapshot: s, state: state, widgets: widgets, metrics: metrics,
+		dashboard: d, snapshot: s, state: state, widgets: widgets, telemetry: telemetry,
 		bytes: 3 * drawn, frames: map[frameKey]*chain.Frame{}, spare: drawn,
 	}
 }
@@ -74,7 +75,7 @@ func (r *rendition) frame(from store.Seq, format Format) *chain.Frame {
 	if !made {
 		if b := r.encode(from, format); b != nil {
 			f = chain.NewFrame(b)
-			r.metrics.Frames.Inc()
+			r.telemetry.Frames.Inc()
 		}
 		r.remember(key, f)
 	}

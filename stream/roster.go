@@ -44,6 +44,7 @@ type Refusal struct {
 	RetryAfter time.Duration
 }
 
+// Error says what is full, and what would make room.
 func (r *Refusal) Error() string {
 	switch r.Reason {
 	case "connects":

@@ -37,7 +37,7 @@ func (p *Pool) join(w *Watcher, interval time.Duration) {
 	p.watchers[w] = struct{}{}
 	p.durable.Store(true) // again, if the last watcher left since begin
 	p.watching.Add(1)
-	p.hub.metrics.Streams.Inc()
+	p.hub.telemetry.Streams.Inc()
 }
 
 // listen makes the pool notify the watcher of turns.
@@ -60,7 +60,7 @@ func (p *Pool) leave(w *Watcher) {
 		delete(p.lanes, w.lane.interval)
 	}
 	p.watching.Add(-1)
-	p.hub.metrics.Streams.Dec()
+	p.hub.telemetry.Streams.Dec()
 	if len(p.watchers) == 0 {
 		p.stop()
 		p.hub.noteWatched(-1)
@@ -168,7 +168,7 @@ func (p *Pool) advance() time.Duration {
 // observeWait observes how long the oldest event of an update waited for it.
 func (p *Pool) observeWait() {
 	if since := p.unsent.Swap(0); since != 0 {
-		p.hub.metrics.EventToFragment.Observe(time.Duration(p.hub.uptime() - since).Seconds())
+		p.hub.telemetry.EventToFragment.Observe(time.Duration(p.hub.uptime() - since).Seconds())
 	}
 }
 

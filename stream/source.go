@@ -12,7 +12,9 @@ import (
 
 // Source is where a hub reads from: the store.
 type Source interface {
+	// Dashboard returns one dashboard of a tenant, or store.ErrNotFound.
 	Dashboard(context.Context, store.TenantID, store.DashboardID) (store.Dashboard, error)
+	// Heads returns how far the data of each tenant have moved on.
 	Heads(context.Context) (map[store.TenantID]store.Head, error)
 	// ScanEvents calls fn for each event of the scan, in any order, and gives the
 	// head that the next scan has to begin after.
@@ -21,6 +23,7 @@ type Source interface {
 	// left out unless it is zero, and gives the head that the next scan has to begin
 	// after.
 	FoldView(ctx context.Context, tenant store.TenantID, f *fold.Fold, to time.Time) (store.EventSeq, error)
+	// ViewState returns what SaveViewState kept of a view, the zero value when nothing was.
 	ViewState(context.Context, store.TenantID, store.ViewKey) (store.ViewState, error)
 	// SaveViewState keeps what is known of a view in place of what was. It returns
 	// store.ErrBusy if others hold the store for too long.

@@ -78,7 +78,7 @@ func TestOneRenderingServesAll(t *testing.T) {
 			clients = append(clients, c)
 		}
 		time.Sleep(10 * time.Second)
-		scans, renders, frames := s.scans, counted(t, h.metrics.Renders), counted(t, h.metrics.Frames)
+		scans, renders, frames := s.scans, counted(t, h.telemetry.Renders), counted(t, h.telemetry.Frames)
 		h.Announce(tenant, s.record("b"))
 		time.Sleep(2 * time.Second)
 		for _, c := range clients {
@@ -86,9 +86,9 @@ func TestOneRenderingServesAll(t *testing.T) {
 				t.Fatalf("a viewer got %v", got[1:])
 			}
 		}
-		if s.scans-scans != 1 || counted(t, h.metrics.Renders)-renders != 1 || counted(t, h.metrics.Frames)-frames != 1 {
+		if s.scans-scans != 1 || counted(t, h.telemetry.Renders)-renders != 1 || counted(t, h.telemetry.Frames)-frames != 1 {
 			t.Errorf("500 viewers cost %d scans, %d renders, %d frames", s.scans-scans,
-				counted(t, h.metrics.Renders)-renders, counted(t, h.metrics.Frames)-frames)
+				counted(t, h.telemetry.Renders)-renders, counted(t, h.telemetry.Frames)-frames)
 		}
 	})
 }

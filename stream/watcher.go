@@ -145,7 +145,7 @@ func (w *Watcher) Next() []byte {
 	if t.n == w.last {
 		return nil
 	}
-	m := w.pool.hub.metrics
+	m := w.pool.hub.telemetry
 	if w.last == t.n-1 && (!t.update || w.state == t.from) {
 		w.last = t.n
 		if t.update {
@@ -191,7 +191,7 @@ func (w *Watcher) begin() []byte {
 		b = append(b, w.encode(appendEvent(nil, reload, 0, []byte("{}")))...)
 	}
 	w.state = r.id()
-	w.pool.hub.metrics.Resumes.WithLabelValues(string(how)).Inc()
+	w.pool.hub.telemetry.Resumes.WithLabelValues(string(how)).Inc()
 	b = append(b, w.bytes(f)...)
 	return append(b, w.encode(appendFirstHeartbeat(nil, w.pool.hub.wall()))...)
 }
@@ -201,7 +201,7 @@ func (w *Watcher) bytes(f *chain.Frame) []byte {
 	if f == nil {
 		return nil
 	}
-	w.pool.hub.metrics.sent(len(f.Plain))
+	w.pool.hub.telemetry.sent(len(f.Plain))
 	if w.packed {
 		return f.Packed(0)
 	}
@@ -210,7 +210,7 @@ func (w *Watcher) bytes(f *chain.Frame) []byte {
 
 // encode gives events that this reader alone gets.
 func (w *Watcher) encode(events []byte) []byte {
-	w.pool.hub.metrics.sent(len(events))
+	w.pool.hub.telemetry.sent(len(events))
 	if w.packed {
 		return chain.Stored(events)
 	}
@@ -222,7 +222,7 @@ func (w *Watcher) Done(why error) {
 	w.Close()
 	switch {
 	case errors.Is(why, wire.ErrStalled):
-		w.pool.hub.metrics.Stalled.Inc()
+		w.pool.hub.telemetry.Stalled.Inc()
 	case errors.Is(why, io.EOF):
 		why = context.Canceled
 	}

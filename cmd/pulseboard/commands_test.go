@@ -192,6 +192,7 @@ func TestAServerThatIsToldToStopDrains(t *testing.T) {
 }
 
 func TestTheDemoIsLabelledAndLive(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := &site{t: t, dir: t.TempDir(), args: []string{"--demo"}}
 	s.start()

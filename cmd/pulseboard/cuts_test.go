@@ -203,6 +203,7 @@ func (s *shipment) judge() error {
 // what is in the store: each event that they were told of once, others only where the sender went away
 // before the answer, and then all of the request or none.
 func TestWhatSendersAreToldIsWhatIsKept(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	_, address, _ := strings.Cut(s.url, "://")

@@ -21,6 +21,7 @@ var screenshot = flag.String("screenshot", "", "file to write a picture of the d
 // The demo's board about its own server shows numbers that the server has, once it
 // served something.
 func TestTheDemoShowsItsServersFigures(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := &site{t: t, dir: t.TempDir(), args: []string{"--demo"}}
 	s.start()

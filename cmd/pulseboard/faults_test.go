@@ -13,6 +13,7 @@ import (
 // A server that can't open more files tells new viewers to come later, and goes on
 // for those it has; connections that don't even say what they want can wait.
 func TestWhenThereIsNoRoomForMoreOthersLive(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	const files, places = 700, 700 - reservedFiles
 	s := &site{t: t, dir: t.TempDir(), args: []string{"--cycle", "100ms", "--max-connections-per-user", "10000", "--max-connects-per-minute", "10000"}, files: files}

@@ -98,6 +98,7 @@ func TestWrongFlagsOfImportAndExportAreExplained(t *testing.T) {
 }
 
 func TestCompressedFilesAreImportedWhateverTheirName(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := &site{t: t, dir: t.TempDir()}
 	s.command("", "tenant", "create", "acme")
@@ -184,6 +185,7 @@ func (f *followed) stop(signal os.Signal) string {
 }
 
 func TestAFollowedLogFeedsALiveBoardOverRotationsAndRestarts(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t, "--cycle", "100ms")
 	stream := s.open(s.signIn(email), "refresh=live", "")

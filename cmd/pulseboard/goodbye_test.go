@@ -42,6 +42,7 @@ const noLongerWorks = "Disconnected. This link no longer works. Ask the owner fo
 
 // A stream that ends for good says why, and offers what helps.
 func TestAPageSaysWhyItsStreamEnded(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	b := newBrowser(t)
 	for name, c := range map[string]struct {
@@ -83,6 +84,7 @@ func TestAPageSaysWhyItsStreamEnded(t *testing.T) {
 
 // What could not be saved is said until it is read, or saved after all.
 func TestNotSavedStaysUntilItIsRead(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t, "--cycle", "200ms")
 	b := newBrowser(t)

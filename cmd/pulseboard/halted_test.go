@@ -30,6 +30,7 @@ func (f freezer) Read(b []byte) (int, error) {
 // A client that stops reading its connection at all, with room left in the windows of
 // its streams, loses its places in the time of one that takes nothing.
 func TestAHaltedClientLosesItsPlaces(t *testing.T) {
+	slow(t)
 	if !*defaults {
 		t.Skip("takes half a minute, for its times are no flags: ask for it with -defaults")
 	}

@@ -44,6 +44,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// slow skips, with -short, tests that take seconds: of browsers, proxies, kills and waits.
+func slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+}
+
 // patience bounds every wait; a promise with a time of its own is checked apart.
 const patience = 30 * time.Second
 

@@ -65,6 +65,7 @@ func (c *sender) send(t *testing.T, url, key string) {
 // The server is killed at any moment under load, again and again. Each time it comes
 // back, every event that it had answered is there, and none twice.
 func TestAfterEachKillEveryAnsweredEventIsThereOnce(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	client := s.signIn(email)

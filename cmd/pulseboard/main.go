@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +60,34 @@ func main() {
 	os.Exit(run(&console{ctx, os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
 }
 
+// output remembers the first error of writing, so that no command has to look after each line
+// whether it was written: run does, once.
+type output struct {
+	io.Writer
+	err error
+}
+
+// Write passes on what it is given.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// failure says that the results of a command did not arrive; nil when they did.
+func (o *output) failure() error {
+	if o.err == nil {
+		return nil
+	}
+	return fmt.Errorf("the output could not be written: %w", o.err)
+}
+
 // run does what the arguments say and gives the exit code.
 func run(c *console, args []string) int {
+	out := &output{Writer: c.out}
+	c = &console{c.ctx, c.in, out, c.err}
 	var commands cli
 	exited := -1
 	parser, err := kong.New(&commands,
@@ -75,6 +102,9 @@ func run(c *console, args []string) int {
 		return complain(c, err)
 	}
 	parsed, err := parser.Parse(args)
+	if lost := out.failure(); lost != nil && exited <= 0 {
+		return complain(c, lost)
+	}
 	if exited >= 0 { // --help was printed
 		return exited
 	}
@@ -82,7 +112,7 @@ func run(c *console, args []string) int {
 		fmt.Fprintf(c.err, "pulseboard: %s (see pulseboard --help)\n", oneLine(err.Error()))
 		return exitUsage
 	}
-	if err := parsed.Run(c, &commands); err != nil {
+	if err := cmp.Or(parsed.Run(c, &commands), out.failure()); err != nil {
 		return complain(c, err)
 	}
 	return 0

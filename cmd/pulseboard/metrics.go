@@ -45,7 +45,7 @@ func serveMetrics(ctx context.Context, server *handlers.Server, listener net.Lis
 	defer cancel()
 	if err := web.Shutdown(deadline); err != nil {
 		log.Warn("some scrapes did not end in time", "error", err)
-		web.Close()
+		_ = web.Close() // of what is left, there is nothing more to do
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 // Streams stay open behind the proxies that stand in front of many servers, too: they
 // speak HTTP/2 to clients, and HTTP/1 or HTTP/2 to the server.
 func TestBehindProxiesQuietStreamsStayOpen(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	times := quietTimes()
 	s, certificate, key := newQuietSite(t)
@@ -92,6 +93,7 @@ https://%[5]s {
 // its configuration.
 func startProxy(t *testing.T, program, config string, args ...string) {
 	t.Helper()
+	slow(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

@@ -283,6 +283,7 @@ func ownWays(plain, secure string) []way {
 // A stream on which nothing happens for longer than a write may take stays open,
 // whatever it is sent over, and its last event comes.
 func TestQuietStreamsStayOpen(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	times := quietTimes()
 	s, certificate, key := newQuietSite(t)
@@ -331,6 +332,7 @@ func TestQuietStreamsStayOpenForThreeMinutesByDefault(t *testing.T) {
 // A server that is told to stop ends streams as an answer ends, not as a connection
 // breaks.
 func TestAServerThatStopsEndsStreamsCleanly(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s, certificate, key := newQuietSite(t)
 	s.args = []string{"--cycle", "100ms", "--heartbeat", "1s"}

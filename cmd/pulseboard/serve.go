@@ -222,7 +222,7 @@ func serveUntil(ctx context.Context, server *handlers.Server, listener net.Liste
 		aborted, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 		defer cancel()
 		server.Abort(aborted)
-		web.Close()
+		_ = web.Close() // of what is left, there is nothing more to do
 	}
 	log.Info("stopped")
 	return nil

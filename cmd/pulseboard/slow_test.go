@@ -13,6 +13,7 @@ import (
 // Whatever comes slowly, also what net/http refuses before a handler hears of it, holds a
 // connection for some seconds only.
 func TestWhatComesSlowlyHoldsNoConnection(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newSite(t)
 	_, address, _ := strings.Cut(s.url, "://")

@@ -38,6 +38,7 @@ const pace = 120 * time.Millisecond
 // before, over every protocol there is, to the very bytes that a client gets who
 // asked for none of it.
 func TestEveryClientUnpacksTheSameBytes(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		t.Run(map[bool]string{false: "HTTP1", true: "HTTP2 and TLS"}[secure], func(t *testing.T) {
@@ -223,6 +224,7 @@ func compareBlocks(t *testing.T, name string, want, got map[string]block) {
 
 // nginx as it comes passes events on when they happen, and compressed ones too.
 func TestBehindNginxEventsArriveAtOnce(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	s := newTransportSite(t, false)
 	dir := t.TempDir()

@@ -45,6 +45,7 @@ type Error struct {
 	Message      string
 }
 
+// Error returns the place and the message, in the form that editors jump to.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }

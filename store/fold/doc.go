@@ -13,9 +13,8 @@
 //	cell.go, groups.go                   all that a metric needs of some events; cells by group
 //	block.go, step.go                    the cells of one step, as kept on disk; packed in memory
 //	rollup.go, builder.go                what rollups there are; how a damaged block is made anew
-//	fold.go, widget.go, total.go         the fold of a view; the part of it that a widget reads
-//	restore.go, gap.go                   what a fold begins with, and what is missing in it
-//	memory.go                            what a fold takes, and how it stays below its limit
+//	fold.go, widget.go, total.go,        the fold of a view; the part of it that a widget reads;
+//	restore.go, gap.go, memory.go        what it begins with and lacks; how it stays below its limit
 //
 // # The law
 //

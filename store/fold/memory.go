@@ -48,6 +48,7 @@ type Meter func(bytes int) error
 // fold then merges groups until it takes so many bytes, as far as it has groups to merge.
 type Crowded struct{ Room int }
 
+// Error says how much room there is.
 func (c *Crowded) Error() string {
 	return fmt.Sprintf("there is room for %d bytes of the fold", c.Room)
 }

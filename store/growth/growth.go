@@ -1,5 +1,7 @@
 // Package growth tests that the time a parser takes grows no faster than its input, but
 // for a logarithm: what a stranger sends must not take the square of its length.
+//
+// [Check] may run in several goroutines at once: on Linux, each measures its own thread only.
 package growth
 
 import (
@@ -26,10 +28,15 @@ const (
 // take next to no time pass. build makes an input of about n bytes; parse reads it,
 // whatever it makes of it.
 //
+// With -short the test is skipped.
+//
 // The time is that of the processor on one thread, so a busy machine does not count, and
 // the best of several.
 func Check[T any](t *testing.T, from, limit int, build func(n int) T, parse func(input T)) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for n := from; steps*n <= limit; n *= 2 {
 		shorter, longer := build(n), build(steps*n)
 		short := timeOf(func() { parse(shorter) })

@@ -59,6 +59,7 @@ type HeaderError struct {
 	NoName  bool // there is no column with the events' names
 }
 
+// Error returns the line and the message.
 func (e *HeaderError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
 
 // csvReader reads the rows of a CSV file whose first row names the columns.

@@ -38,11 +38,13 @@ type Batch struct {
 // Unreadable says that nothing of a request could be read.
 type Unreadable struct{ Code, Message string }
 
+// Error returns the code and the message.
 func (e *Unreadable) Error() string { return e.Code + ": " + e.Message }
 
 // TooMany says that a request holds more events than store.MaxBatch.
 type TooMany struct{}
 
+// Error says how many events a batch may hold.
 func (TooMany) Error() string {
 	return fmt.Sprintf("a batch may hold %d events at most; send them in several", store.MaxBatch)
 }
@@ -51,6 +53,7 @@ func (TooMany) Error() string {
 // body is not.
 type TooLarge struct{}
 
+// Error says what to do about it.
 func (TooLarge) Error() string {
 	return "the events of this batch are too large together; send them in several"
 }

@@ -46,6 +46,7 @@ type LineError struct {
 	Message string
 }
 
+// Error returns the line and the message.
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
 
 // Reader reads events one line at a time, as soon as each line is there.

@@ -73,6 +73,7 @@ type PackedError struct {
 	Err       error
 }
 
+// Error says whether the file is cut off or damaged.
 func (e *PackedError) Error() string {
 	if e.Truncated {
 		return fmt.Sprintf("the file is truncated: its %s data ends too early", e.Packing)
@@ -80,6 +81,7 @@ func (e *PackedError) Error() string {
 	return fmt.Sprintf("the file is damaged: its %s data can't be unpacked: %v", e.Packing, e.Err)
 }
 
+// Unwrap returns what the decompressor said.
 func (e *PackedError) Unwrap() error { return e.Err }
 
 // source keeps what went wrong when a file was read, apart from what is wrong in it.

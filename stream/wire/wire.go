@@ -31,6 +31,7 @@ type Socket interface {
 	// Drain throws away what the other side sent. It gives io.EOF when that side
 	// has ended the connection, and other errors when it broke.
 	Drain() error
+	// Close ends the connection. Its error says nothing that anybody could mend.
 	Close() error
 }
 

@@ -1,5 +1,7 @@
 // Package follow reads a log that grows and is rotated, as tail -F does: by its name,
 // whichever file has it. It knows files and nothing of what they hold but lines.
+//
+// A [Log] belongs to one goroutine; different ones share nothing.
 package follow
 
 import (
@@ -60,7 +62,7 @@ func Open(ctx context.Context, path string) *Log {
 	l := &Log{ctx: ctx, path: path}
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
 		if l.watcher = watcher; watcher.Add(filepath.Dir(path)) != nil {
-			watcher.Close()
+			_ = watcher.Close() // it watches nothing; polling does
 			l.watcher = nil
 		}
 	}
@@ -70,7 +72,7 @@ func Open(ctx context.Context, path string) *Log {
 // Close lets go of the file.
 func (l *Log) Close() {
 	if l.watcher != nil {
-		l.watcher.Close()
+		_ = l.watcher.Close() // nobody waits for it any more
 	}
 	if l.file != nil {
 		l.file.Close()
@@ -212,7 +214,8 @@ func (l *Log) wait() error {
 			if filepath.Base(event.Name) == filepath.Base(l.path) {
 				return nil
 			}
-		case <-errs: // such as too many events: look
+		//lint:ignore S1005 that the error is dropped should be seen
+		case _ = <-errs: // such as too many events: look
 			return nil
 		}
 	}

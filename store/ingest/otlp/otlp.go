@@ -5,6 +5,8 @@
 // the package says of it, such as duration_ms; of equal names the last one counts.
 // Texts are cut to what a property may hold: a stack trace is no reason to lose a
 // log. Values that hold others are kept as JSON text.
+//
+// Functions have no state and may be called by any number of goroutines.
 package otlp
 
 import (

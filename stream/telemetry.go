@@ -5,9 +5,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics count what the streams do. Names and units follow the conventions of
+// Telemetry counts what the streams do. Names and units follow the conventions of
 // Prometheus (https://prometheus.io/docs/practices/naming/).
-type Metrics struct {
+type Telemetry struct {
 	Streams         prometheus.Gauge       // open now
 	Pools           prometheus.Gauge       // views held now
 	ViewBytes       prometheus.Gauge       // that views take
@@ -27,8 +27,8 @@ type Metrics struct {
 	EventToFragment prometheus.Histogram
 }
 
-// NewMetrics makes the metrics and registers them.
-func NewMetrics(registry prometheus.Registerer) *Metrics {
+// NewTelemetry makes the counters and registers them.
+func NewTelemetry(registry prometheus.Registerer) *Telemetry {
 	make := promauto.With(registry)
 	counter := func(name, help string) prometheus.Counter {
 		return make.NewCounter(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help})
@@ -39,7 +39,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return make.NewCounterVec(prometheus.CounterOpts{Namespace: "pulseboard", Name: name, Help: help}, []string{label})
 	}
-	return &Metrics{
+	return &Telemetry{
 		Streams:      gauge("streams", "Streams open now."),
 		Pools:        gauge("pools", "Views held in memory now."),
 		ViewBytes:    gauge("view_memory_bytes", "Bytes that views take, of those that --view-memory allows."),
@@ -64,17 +64,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 }
 
-func (m *Metrics) sent(plainBytes int) {
+func (m *Telemetry) sent(plainBytes int) {
 	m.Sent.Inc()
 	m.PlainBytes.Add(float64(plainBytes))
 }
 
 // Wrote counts a write to a connection that the hub's writers do not own.
-func (m *Metrics) Wrote(bytes int) { m.wrote(1, bytes) }
+func (m *Telemetry) Wrote(bytes int) { m.wrote(1, bytes) }
 
-func (m *Metrics) wrote(writes, bytes int) {
+func (m *Telemetry) wrote(writes, bytes int) {
 	m.Writes.Add(float64(writes))
 	m.WrittenBytes.Add(float64(bytes))
 }
 
-func (m *Metrics) skipped(readers int) { m.Skipped.Add(float64(readers)) }
+func (m *Telemetry) skipped(readers int) { m.Skipped.Add(float64(readers)) }
