@@ -25,7 +25,8 @@ stream/wire          →
 views                → static, store
 static               →
 
-store/sqlite         → store/fold, store/pack, store/formula, store/boardfile, store/secret, store
+store/sqlite         → store/sqlite/ids, store/fold, store/pack, store/formula, store/boardfile, store/secret, store
+store/sqlite/ids     → store
 store/fold           → store/pack, store/formula, store
 store/pack           → store
 store/formula        →
@@ -43,7 +44,7 @@ store                →
 // techniques are the libraries that only some packages may know: the others have words for what
 // they need of them. A path stands for all that begin with it.
 const techniques = `
-database/sql, github.com/jmoiron/sqlx, github.com/mattn/go-sqlite3, github.com/pressly/goose  → store/sqlite
+database/sql, github.com/jmoiron/sqlx, github.com/mattn/go-sqlite3, github.com/pressly/goose  → store/sqlite, store/sqlite/ids
 net/http        → cmd/pulseboard, handlers, static, store/ingest/otlp
 github.com/a-h/templ, html, html/template  → handlers, views, stream
 github.com/prometheus  → cmd/pulseboard, handlers, stream
