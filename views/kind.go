@@ -16,8 +16,9 @@ type drawer struct {
 	// to draw.
 	body func(w Widget) templ.Component
 	// parts are those elements of the body that change with the reading, in their order. The
-	// stream replaces each by itself, so each begins with its id and can stand alone. nil for
-	// a body that never changes.
+	// stream replaces each by itself, so each begins with its id and can stand alone. A part
+	// with data-calm moves on with time alone, and its changes are not shown by a flash. nil
+	// for a body that never changes.
 	parts func(w Widget) []Part
 	// preview is the widget in small, as a list of dashboards shows it.
 	preview func(w Widget) templ.Component

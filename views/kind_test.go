@@ -80,3 +80,27 @@ func TestAKindIsNamedInItsTablesOnly(t *testing.T) {
 		t.Errorf("%d files were read: %v", read, err)
 	}
 }
+
+// The page's script flashes what changed, but for parts that are marked: it does not know them
+// by name.
+func TestPartsThatMoveOnWithTimeAreMarked(t *testing.T) {
+	var calm []string
+	for _, w := range []Widget{widgets()["stat, compared"], widgets()["gauge"], widgets()["grouped"], widgets()["bars"], widgets()["table"]} {
+		for _, part := range w.Parts() {
+			tag, _, _ := strings.Cut(markup(t, part.Component), ">")
+			if strings.Contains(tag, " data-calm") {
+				calm = append(calm, string(w.Def.Kind)+" "+strings.TrimPrefix(part.ID, w.part("")))
+			}
+		}
+	}
+	if got := strings.Join(calm, ", "); got != "stat spark, line scale, line grid, line times, line summary" {
+		t.Errorf("the parts marked as calm are %s", got)
+	}
+	script, err := os.ReadFile("../static/js/live.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(script), `hasAttribute("data-calm")`) || regexp.MustCompile(`\.id\b.*(--|widget-)|(--|widget-).*\.id\b`).Match(script) {
+		t.Error("the script knows parts by their ids")
+	}
+}
