@@ -12,6 +12,7 @@ const (
 	Bars     Kind = "bars"
 	Table    Kind = "table"
 	Gauge    Kind = "gauge"
+	Status   Kind = "status"
 	TextKind Kind = "text" // words of the dashboard's author; has no metric and is not streamed
 )
 
@@ -27,6 +28,7 @@ var kinds = []struct {
 	{Bars, Traits{Reads: ReadsRanking, Columns: 4}},
 	{Table, Traits{Reads: ReadsRanking, Columns: 6}},
 	{Gauge, Traits{Reads: ReadsNumber, Scales: true, Columns: 4}},
+	{Status, Traits{Reads: ReadsRanking, Columns: 6}},
 	{TextKind, Traits{Reads: ReadsNothing, Columns: 12}},
 }
 

@@ -32,6 +32,7 @@ var drawers = map[store.Kind]*drawer{
 	store.Bars:     &barsDrawer,
 	store.Table:    &tableDrawer,
 	store.Gauge:    &gaugeDrawer,
+	store.Status:   &statusDrawer,
 	store.TextKind: &textDrawer,
 }
 
