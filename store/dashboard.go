@@ -98,8 +98,8 @@ func (d Dashboard) checkFormula(w Widget, formulaNames func(formula string) ([]s
 		switch {
 		case i < 0:
 			return fmt.Errorf("%q is no widget of this dashboard: name one by its key%s", name, d.formulaKeys(w))
-		case d.Widgets[i].Kind == TextKind:
-			return fmt.Errorf("widget %q is a text and has no number", name)
+		case !d.Widgets[i].Kind.Traits().Measures():
+			return fmt.Errorf("widget %q is a %s and has no number", name, d.Widgets[i].Kind)
 		case d.Widgets[i].Metric.Measure == Formula:
 			return fmt.Errorf("widget %q is a formula itself: write out what it computes", name)
 		case d.Widgets[i].Metric.By != "":
@@ -113,7 +113,7 @@ func (d Dashboard) checkFormula(w Widget, formulaNames func(formula string) ([]s
 func (d Dashboard) formulaKeys(except Widget) string {
 	var keys []string
 	for _, w := range d.Widgets {
-		if w.Key != except.Key && w.Kind != TextKind && w.Metric.Measure != Formula && w.Metric.By == "" && !strings.Contains(string(w.Key), "-") {
+		if w.Key != except.Key && w.Folds() && w.Metric.By == "" && !strings.Contains(string(w.Key), "-") {
 			keys = append(keys, string(w.Key))
 		}
 	}

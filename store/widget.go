@@ -5,22 +5,6 @@ import (
 	"strings"
 )
 
-// Kind is how a widget shows its metric.
-type Kind string
-
-// The kinds of widgets.
-const (
-	Stat     Kind = "stat"
-	Line     Kind = "line"
-	Bars     Kind = "bars"
-	Table    Kind = "table"
-	Gauge    Kind = "gauge"
-	TextKind Kind = "text" // words of the dashboard's author; has no metric and is not streamed
-)
-
-// Kinds are all kinds of widgets.
-var Kinds = []Kind{Stat, Line, Bars, Table, Gauge, TextKind}
-
 // State is how a reading stands to its thresholds.
 type State string
 
@@ -66,16 +50,16 @@ type Widget struct {
 	Metric     Metric
 	Limit      int // groups shown; 0 means DefaultLimit
 	Unit       string
-	Compare    Comparison // of a Stat; empty means with nothing
+	Compare    Comparison // of a kind that compares; empty means with nothing
 	Better     Direction  // where a compared number should go; empty means Higher
 	Thresholds []Threshold
-	Max        float64 // end of a gauge's scale; 0 means chosen from the thresholds
+	Max        float64 // end of the scale, of a kind that has one; 0 means chosen from the thresholds
 	Width      int     // columns of 12; 0 means chosen by the kind
-	Text       string  // Markdown, for TextKind
+	Text       string  // Markdown, of a kind without a metric
 }
 
 // Folds reports whether the widget has a metric of its own that events fold into.
-func (w Widget) Folds() bool { return w.Kind != TextKind && w.Metric.Measure != Formula }
+func (w Widget) Folds() bool { return w.Metric.Measure != Formula && w.Kind.Traits().Measures() }
 
 // Groups is the number of groups the widget shows.
 func (w Widget) Groups() int {
@@ -90,17 +74,7 @@ func (w Widget) Columns() int {
 	if w.Width != 0 {
 		return w.Width
 	}
-	switch w.Kind {
-	case Line:
-		return 8
-	case Bars, Gauge:
-		return 4
-	case Table:
-		return 6
-	case TextKind:
-		return 12
-	}
-	return 3
+	return w.Kind.Traits().Columns
 }
 
 // StateOf returns the state of a reading: that of the highest threshold below it.
@@ -136,25 +110,26 @@ func (w Widget) validate(path string) error {
 			return fail(fmt.Sprintf("thresholds[%d].state", i), "unknown state %q: use warning or critical", t.State)
 		}
 	}
+	traits := w.Kind.Traits()
 	switch {
 	case w.Compare != "" && w.Compare != Previous:
 		return fail("compare", "unknown comparison %q: use previous", w.Compare)
-	case w.Compare != "" && w.Kind != Stat:
-		return fail("compare", "only widgets of kind stat are compared")
+	case w.Compare != "" && !traits.Compares:
+		return fail("compare", "only widgets of kind %s are compared", kindsThat(func(t Traits) bool { return t.Compares }))
 	case w.Better != "" && w.Better != Higher && w.Better != Lower:
 		return fail("better", "unknown direction %q: use higher or lower", w.Better)
 	case w.Better != "" && w.Compare == "":
 		return fail("better", "says in which colour a change is shown: add compare: previous, or leave it out")
 	}
 	m := w.Metric
-	if w.Kind == TextKind {
+	if !traits.Measures() {
 		if m.Measure != "" {
-			return fail("measure", "a text widget measures nothing: leave it out")
+			return fail("measure", "a %s widget measures nothing: leave it out", w.Kind)
 		}
 		return nil
 	}
 	if w.Text != "" {
-		return fail("text", "only widgets of kind text have one")
+		return fail("text", "only widgets of kind %s have one", kindsThat(func(t Traits) bool { return !t.Measures() }))
 	}
 	if m.Measure == Formula {
 		return w.validateFormula(fail)
@@ -176,10 +151,10 @@ func (w Widget) validate(path string) error {
 		return fail("per", "unknown unit of time %q: use one of %s", m.Per, join(Pers))
 	case m.Formula != "":
 		return fail("formula", "only measure formula has one")
-	case (w.Kind == Bars || w.Kind == Table) && m.By == "":
+	case traits.Reads == ReadsRanking && m.By == "":
 		return fail("by", "is missing: %s shows groups, so name the property to group by", w.Kind)
-	case (w.Kind == Stat || w.Kind == Gauge) && m.By != "":
-		return fail("by", "a %s shows one number: leave it out, or use bars, table or line", w.Kind)
+	case traits.Reads == ReadsNumber && m.By != "":
+		return fail("by", "a %s shows one number: leave it out, or use %s", w.Kind, kindsThat(Traits.Groups))
 	}
 	return nil
 }
@@ -196,8 +171,8 @@ func (w Widget) validateFormula(fail func(field, format string, args ...any) err
 	switch {
 	case m.Formula == "":
 		return fail("formula", "is missing: write it with the keys of other widgets, as in signups / visits")
-	case w.Kind != Stat && w.Kind != Gauge && w.Kind != Line:
-		return fail("kind", "a formula gives one number: use stat, gauge or line")
+	case !w.Kind.Traits().Computes():
+		return fail("kind", "a formula gives one number: use %s", kindsThat(Traits.Computes))
 	}
 	return nil
 }

@@ -209,28 +209,3 @@ func clock(at int64, w store.Window) string {
 	}
 	return t.Format("15:04")
 }
-
-// A gauge is an arc of 240°, open below.
-const (
-	gaugeRadius = 80.0
-	gaugeCentre = 100.0
-	gaugeStart  = 150.0 // degrees, clockwise from the right
-	gaugeSweep  = 240.0
-)
-
-// arc draws a part of a circle around the gauge's centre, from one fraction of
-// its sweep to another.
-func arc(radius, from, to float64) string {
-	x1, y1 := onGauge(radius, from)
-	x2, y2 := onGauge(radius, to)
-	large := 0
-	if (to-from)*gaugeSweep > 180 {
-		large = 1
-	}
-	return fmt.Sprintf("M%.1f %.1fA%g %g 0 %d 1 %.1f %.1f", x1, y1, radius, radius, large, x2, y2)
-}
-
-func onGauge(radius, fraction float64) (x, y float64) {
-	angle := (gaugeStart + gaugeSweep*fraction) * math.Pi / 180
-	return gaugeCentre + radius*math.Cos(angle), gaugeCentre + radius*math.Sin(angle)
-}

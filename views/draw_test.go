@@ -2,12 +2,14 @@ package views
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"pulseboard/store"
 )
 
-// sized gives a widget of each kind that shows n groups, or n steps where it has none.
+// sized gives a widget of each kind with a metric that shows n groups, or n steps where it has none.
 func sized(n int) map[store.Kind]Widget {
 	series := func(salt int) []store.Point {
 		points := make([]store.Point, 120)
@@ -24,12 +26,14 @@ func sized(n int) map[store.Kind]Widget {
 		grouped.Groups = append(grouped.Groups, store.GroupSeries{Group: name, Points: series(i + 7)})
 	}
 	widgets := map[store.Kind]Widget{}
-	for kind, reading := range map[store.Kind]store.Reading{
-		store.Stat: store.Of(float64(n)), store.Gauge: store.Of(float64(n)),
-		store.Line: grouped, store.Bars: ranking, store.Table: ranking,
-	} {
+	readings := map[store.Reads]store.Reading{store.ReadsNumber: store.Of(float64(n)), store.ReadsSeries: grouped, store.ReadsRanking: ranking}
+	for _, kind := range store.Kinds {
+		reading := readings[kind.Traits().Reads]
+		if reading == nil {
+			continue
+		}
 		var spark []store.Point
-		if kind == store.Stat {
+		if kind.Traits().Sparks {
 			spark = series(11)
 		}
 		widgets[kind] = Widget{
@@ -65,7 +69,7 @@ func TestDrawingIsLinear(t *testing.T) {
 
 // BenchmarkDraw draws each kind with ever more groups. Time per group stays the same.
 func BenchmarkDraw(b *testing.B) {
-	for _, kind := range []store.Kind{store.Stat, store.Gauge, store.Line, store.Bars, store.Table} {
+	for _, kind := range slices.Sorted(maps.Keys(sized(1))) {
 		for _, n := range []int{10, 100, 1000} {
 			w := sized(n)[kind]
 			b.Run(fmt.Sprintf("%s/groups=%d", kind, n), func(b *testing.B) {

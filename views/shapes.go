@@ -8,31 +8,6 @@ import (
 
 func viewBox(width, height int) string { return fmt.Sprintf("0 0 %d %d", width, height) }
 
-// gridClass sets the line of zero apart from the others.
-func gridClass(v float64) string {
-	if v == 0 {
-		return "zero"
-	}
-	return "grid"
-}
-
-func markClass(l line) string {
-	if l.Mark.Open {
-		return "mark mark-open " + l.Class
-	}
-	return "mark " + l.Class
-}
-
-func labelClass(l timeLabel) string {
-	switch {
-	case l.Last:
-		return "label-last"
-	case l.Odd:
-		return "label-odd"
-	}
-	return "label"
-}
-
 func titleCase(s string) string { return store.Capitalized(s) }
 
 // icons are drawn in a box of 16, with lines of 1.5 and round ends.

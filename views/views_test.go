@@ -66,6 +66,8 @@ func widgets() map[string]Widget {
 		"bars":           make(store.Bars, store.Ranking{{Group: hostile, Number: store.Of(10)}, {Group: "b", Number: store.Of(5)}, {Group: "c"}}, nil, store.Threshold{Above: 7, State: store.Warning}),
 		"table":          make(store.Table, store.Ranking{{Group: hostile, Number: store.Of(10)}}, nil),
 		"bars, empty":    make(store.Bars, store.Ranking{}, nil),
+		"status":         make(store.Status, store.Ranking{{Group: hostile, Number: store.Of(10)}, {Group: "b", Number: store.Of(5)}, {Group: "c", Number: store.Of(1)}, {Group: "d"}}, nil, store.Threshold{Above: 3, State: store.Warning}, store.Threshold{Above: 7, State: store.Critical}),
+		"status, calm":   make(store.Status, store.Ranking{{Group: "b", Number: store.Of(5)}}, nil),
 		"text":           words,
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"pulseboard/store"
 )
 
 // The manual, one file a topic. It is embedded, so that every binary prints the manual
@@ -18,7 +20,7 @@ var helpFiles embed.FS
 type topic struct {
 	name  string // as typed after "help"
 	about string // one line
-	text  string // Markdown, printed as it is
+	text  string // Markdown
 }
 
 // helpCmd prints the manual.
@@ -56,12 +58,17 @@ func writeTopics(out io.Writer, topics []topic) {
 }
 
 // readTopics returns the topics by name. The first line of each file is
-// "# name: what it is about".
+// "# name: what it is about"; {{kinds}} in a file stands for the kinds of widgets.
 func readTopics() ([]topic, error) {
 	files, err := helpFiles.ReadDir("help")
 	if err != nil {
 		return nil, err
 	}
+	words := make([]string, len(store.Kinds))
+	for i, kind := range store.Kinds {
+		words[i] = string(kind)
+	}
+	kinds := strings.Join(words, ", ")
 	var topics []topic
 	for _, file := range files { // sorted by name
 		text, err := helpFiles.ReadFile(path.Join("help", file.Name()))
@@ -74,7 +81,7 @@ func readTopics() ([]topic, error) {
 		if !ok {
 			return nil, fmt.Errorf("help/%s does not begin with %q", file.Name(), "# "+name+": ")
 		}
-		topics = append(topics, topic{name, about, string(text)})
+		topics = append(topics, topic{name, about, strings.Replace(string(text), "{{kinds}}", kinds, 1)})
 	}
 	return topics, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"pulseboard/store"
 	"pulseboard/store/boardfile"
 	"pulseboard/store/sqlite"
 )
@@ -212,6 +213,21 @@ func blocks(text, language string) []string {
 		found = append(found, match[1])
 	}
 	return found
+}
+
+func TestTheManualListsTheKindsOfWidgets(t *testing.T) {
+	t.Parallel()
+	text := manual(t)["dashboards"]
+	_, kinds, _ := strings.Cut(text, "\n    kind ")
+	kinds, _, _ = strings.Cut(kinds, "\n")
+	if got := strings.Fields(strings.ReplaceAll(kinds, ",", " ")); len(got) == 0 || len(got) != len(store.Kinds) {
+		t.Errorf("the manual lists the kinds %q", got)
+	}
+	for name, text := range manual(t) {
+		if strings.Contains(text, "{{") {
+			t.Errorf("%s holds a name in braces", name)
+		}
+	}
 }
 
 func TestTheDashboardOfTheManualIsValid(t *testing.T) {

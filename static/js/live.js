@@ -217,11 +217,11 @@
 
   document.body.addEventListener("htmx:oobAfterSwap", (e) => {
     const element = e.target;
-    const widget = element.id && element.id.startsWith("widget-") ? widgetOf(element) : null;
+    const widget = widgetOf(element);
     if (!widget) return;
     tellState(widget);
     // What only moves on with time is no change to look at.
-    if (!flashing || /--(spark|times|grid|scale|summary)$/.test(element.id) || root.dataset.live !== "live") return;
+    if (!flashing || element.hasAttribute("data-calm") || root.dataset.live !== "live") return;
     const now = Date.now();
     if (now - (flashed.get(widget.id) || 0) < FLASH_INTERVAL && !widget.querySelector(".flash")) return;
     flashed.set(widget.id, now);

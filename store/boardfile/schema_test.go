@@ -190,7 +190,7 @@ func wholeWidget(kind store.Kind, measure string) map[string]any {
 	case m == store.Formula:
 		w["formula"] = "base / 2"
 	}
-	if kind == store.Bars || kind == store.Table {
+	if kind.Traits().Reads == store.ReadsRanking {
 		w["by"] = "a"
 	}
 	return w

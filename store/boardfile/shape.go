@@ -42,15 +42,9 @@ func at[T, V any](name string, s shape[V], place func(*T) *V, words string) fiel
 // the shape of its value or from the rules of store.
 func (f field[T]) required() field[T] { f.must = true; return f }
 
-// idleOn marks a field that widgets of these kinds ignore.
-func (f field[T]) idleOn(kinds ...store.Kind) field[T] {
-	f.idle = func(k store.Kind) bool { return slices.Contains(kinds, k) }
-	return f
-}
-
-// onlyOn marks a field that widgets of all other kinds ignore.
-func (f field[T]) onlyOn(kinds ...store.Kind) field[T] {
-	f.idle = func(k store.Kind) bool { return !slices.Contains(kinds, k) }
+// onlyWith marks a field that widgets ignore whose kind lacks a trait.
+func (f field[T]) onlyWith(trait func(store.Traits) bool) field[T] {
+	f.idle = func(k store.Kind) bool { return !trait(k.Traits()) }
 	return f
 }
 

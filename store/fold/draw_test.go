@@ -59,8 +59,13 @@ func drawConditions(t *rapid.T, label string, least int) []store.Condition {
 	return conditions
 }
 
+// kindsWith gives the kinds of widgets that have a trait.
+func kindsWith(trait func(store.Traits) bool) []store.Kind {
+	return slices.DeleteFunc(slices.Clone(store.Kinds), func(k store.Kind) bool { return !trait(k.Traits()) })
+}
+
 func drawWidget(t *rapid.T, i int) store.Widget {
-	w := store.Widget{Key: store.WidgetKey(fmt.Sprintf("w%d", i)), Kind: rapid.SampledFrom([]store.Kind{store.Stat, store.Line, store.Bars, store.Table, store.Gauge}).Draw(t, "kind")}
+	w := store.Widget{Key: store.WidgetKey(fmt.Sprintf("w%d", i)), Kind: rapid.SampledFrom(kindsWith(store.Traits.Measures)).Draw(t, "kind")}
 	w.Metric = store.Metric{
 		Measure: rapid.SampledFrom(store.Measures[:len(store.Measures)-1]).Draw(t, "measure"), // but Formula
 		Event:   rapid.SampledFrom([]string{"", "request"}).Draw(t, "event"),
@@ -75,10 +80,10 @@ func drawWidget(t *rapid.T, i int) store.Widget {
 	if w.Metric.Measure == store.Rate {
 		w.Metric.Per = rapid.SampledFrom(append(store.Pers, "")).Draw(t, "per")
 	}
-	if w.Kind == store.Stat && rapid.Bool().Draw(t, "compared") {
+	if w.Kind.Traits().Compares && rapid.Bool().Draw(t, "compared") {
 		w.Compare = store.Previous
 	}
-	if w.Kind == store.Bars || w.Kind == store.Table || (w.Kind == store.Line && rapid.Bool().Draw(t, "grouped")) {
+	if reads := w.Kind.Traits().Reads; reads == store.ReadsRanking || (reads == store.ReadsSeries && rapid.Bool().Draw(t, "grouped")) {
 		w.Metric.By = rapid.SampledFrom([]string{"path", "status", "host", "event", "user"}).Draw(t, "by")
 		w.Limit = rapid.IntRange(0, 4).Draw(t, "limit")
 	}
@@ -99,9 +104,9 @@ func drawFormula(t *rapid.T, d store.Dashboard) (w store.Widget, ok bool) {
 	}
 	formula := rapid.SampledFrom(formulas).Draw(t, "formula")
 	key := rapid.SampledFrom(keys)
-	w = store.Widget{Key: "f", Kind: rapid.SampledFrom([]store.Kind{store.Stat, store.Gauge, store.Line}).Draw(t, "kind")}
+	w = store.Widget{Key: "f", Kind: rapid.SampledFrom(kindsWith(store.Traits.Computes)).Draw(t, "kind")}
 	w.Metric = store.Metric{Measure: store.Formula, Formula: formula.source(key.Draw(t, "a"), key.Draw(t, "b"))}
-	if w.Kind == store.Stat && rapid.Bool().Draw(t, "compared") {
+	if w.Kind.Traits().Compares && rapid.Bool().Draw(t, "compared") {
 		w.Compare = store.Previous
 	}
 	return w, true

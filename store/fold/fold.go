@@ -52,8 +52,8 @@ func New(d store.Dashboard, v store.View, window store.Window) *Fold {
 		f.filters = append(f.filters, variableFilter{d.PropertyOf(name), values})
 	}
 	for _, w := range d.Widgets {
-		if w.Kind != store.TextKind {
-			f.widgets = append(f.widgets, &widgetFold{widget: w, worked: f.worked, rollup: RollupOf(d, w.Metric), compared: w.Compare == store.Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
+		if traits := w.Kind.Traits(); traits.Measures() {
+			f.widgets = append(f.widgets, &widgetFold{widget: w, traits: traits, folds: w.Folds(), worked: f.worked, rollup: RollupOf(d, w.Metric), compared: w.Compare == store.Previous, steps: map[int64]*step{}, longSteps: map[int64]int64{}, stale: true})
 		}
 	}
 	for _, w := range f.widgets {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pulseboard/store"
+	"pulseboard/store/formula"
 )
 
 func same(a, b []store.WidgetReading) error {
@@ -201,5 +202,36 @@ func TestManyGroupsAreBoundedAndTheLargestExact(t *testing.T) {
 	window, _ = r.Window(epoch.Add(2 * time.Hour))
 	if fold.Slide(window); len(fold.widgets[0].groups) > 0 {
 		t.Errorf("%d groups are left of a window that was left behind", len(fold.widgets[0].groups))
+	}
+}
+
+// A grid of groups reads what bars of the same metric read, in the same form.
+func TestAStatusReadsAsBars(t *testing.T) {
+	d := store.Dashboard{ID: "d"}
+	for _, kind := range []store.Kind{store.Status, store.Bars} {
+		d.Widgets = append(d.Widgets, store.Widget{Key: store.WidgetKey(kind), Kind: kind, Metric: store.Metric{Measure: store.Count, By: "path"}})
+	}
+	if err := d.Validate(formula.Names); err != nil {
+		t.Fatal(err)
+	}
+	r, err := store.ParseRange("now-1h", "now")
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := r.Window(epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New(d, store.View{Range: r}, window)
+	for _, path := range []string{"/a", "/b", "/b"} {
+		if err := f.Add(&store.Event{Time: epoch.Add(-time.Minute), Properties: store.Properties{{Key: "path", Value: store.Text(path)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `[{"group":"/b","value":2},{"group":"/a","value":1}]`
+	for _, reading := range f.Readings() {
+		if string(reading.JSON()) != want {
+			t.Errorf("%s reads %s, want %s", reading.Key, reading.JSON(), want)
+		}
 	}
 }

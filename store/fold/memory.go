@@ -234,7 +234,7 @@ func (f *Fold) shareShown() {
 		switch {
 		case !w.grouped():
 			return 0
-		case w.widget.Kind == store.Line:
+		case w.traits.Reads == store.ReadsSeries:
 			return f.window.Len()
 		}
 		return shownRow

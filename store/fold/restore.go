@@ -25,7 +25,7 @@ func (f *Fold) Spans() (spans []Span) {
 	}
 	seen := map[RollupKey]bool{}
 	for _, w := range f.widgets {
-		if key := w.rollup.Key(); w.widget.Folds() && !seen[key] {
+		if key := w.rollup.Key(); w.folds && !seen[key] {
 			seen[key] = true
 			spans = append(spans, f.spansOf(key, tier)...)
 		}
@@ -38,7 +38,7 @@ func (f *Fold) Spans() (spans []Span) {
 func (f *Fold) RollupsRead() map[RollupKey]Rollup {
 	all := map[RollupKey]Rollup{}
 	for _, w := range f.widgets {
-		if w.widget.Folds() {
+		if w.folds {
 			all[w.rollup.Key()] = w.rollup
 		}
 	}
@@ -154,7 +154,7 @@ func (f *Fold) CountDirectly(key RollupKey) {
 // readers returns the widgets that read a rollup.
 func (f *Fold) readers(key RollupKey) (readers []*widgetFold) {
 	for _, w := range f.widgets {
-		if w.widget.Folds() && w.rollup.Key() == key {
+		if w.folds && w.rollup.Key() == key {
 			readers = append(readers, w)
 		}
 	}
@@ -250,7 +250,7 @@ func (w *widgetFold) passes(filters []variableFilter, values []store.Value) bool
 func (f *Fold) Upto() store.EventSeq {
 	least := store.EventSeq(math.MaxInt64)
 	for _, w := range f.widgets {
-		if w.widget.Folds() {
+		if w.folds {
 			least = min(least, w.upto)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 // widgetFold is the part of a Fold that one widget reads.
 type widgetFold struct {
 	widget     store.Widget
+	traits     store.Traits // of the widget's kind
+	folds      bool         // see store.Widget.Folds
 	rollup     Rollup
 	upto       store.EventSeq // events up to here are in steps
 	compared   bool           // the period before is needed too
@@ -58,7 +60,7 @@ func (w *widgetFold) link(all []*widgetFold) {
 		return
 	}
 	for _, name := range f.Names() {
-		i := slices.IndexFunc(all, func(o *widgetFold) bool { return string(o.widget.Key) == name && o.widget.Folds() })
+		i := slices.IndexFunc(all, func(o *widgetFold) bool { return string(o.widget.Key) == name && o.folds })
 		if i < 0 {
 			w.refs = nil
 			return
@@ -86,7 +88,7 @@ func previous(w store.Window) store.Window {
 // add folds in an event and returns by how many bytes the widget grew.
 func (w *widgetFold) add(e *store.Event, start int64) (grown int) {
 	m := &w.widget.Metric
-	if e.Seq <= w.upto && w.upto > 0 || !w.widget.Folds() || !m.Counts(e) {
+	if e.Seq <= w.upto && w.upto > 0 || !w.folds || !m.Counts(e) {
 		return 0
 	}
 	if w.flat {
@@ -188,7 +190,7 @@ func (w *widgetFold) step(start int64) *step {
 
 // needsSteps reports whether the widget shows the steps of its window, or others need them.
 func (w *widgetFold) needsSteps() bool {
-	return w.widget.Kind == store.Line || w.widget.Kind == store.Stat || w.compared || w.referred
+	return w.traits.Steps() || w.compared || w.referred
 }
 
 // canDropBefore reports whether no step lies on both sides of a moment.
@@ -223,20 +225,20 @@ func (w *widgetFold) reading(window store.Window) store.WidgetReading {
 	}
 	var reading store.Reading
 	var spark []store.Point
-	switch w.widget.Kind {
-	case store.Stat:
+	switch w.traits.Reads {
+	case store.ReadsNumber:
 		reading = w.number(window)
-		spark = w.points(window, "")
-	case store.Gauge:
-		reading = w.number(window)
-	case store.Bars, store.Table:
+	case store.ReadsRanking:
 		reading = w.ranking(window)
-	case store.Line:
+	case store.ReadsSeries:
 		if w.widget.Metric.By == "" {
 			reading = store.Series{Step: window.Step, Points: w.points(window, "")}
 		} else {
 			reading = w.groupedSeries(window)
 		}
+	}
+	if w.traits.Sparks {
+		spark = w.points(window, "")
 	}
 	w.last = store.NewWidgetReading(w.widget.Key, reading, spark)
 	if w.widget.Compare == store.Previous {
@@ -299,7 +301,7 @@ func (w *widgetFold) read(c *cell, seconds int64) store.Number {
 func (w *widgetFold) points(window store.Window, group string) []store.Point {
 	points := make([]store.Point, 0, window.Len())
 	for step := window.From; step < window.To; step += window.Step {
-		if w.widget.Folds() {
+		if w.folds {
 			points = append(points, store.Point{At: step, Number: w.read(w.steps[step].cell(group), window.Step)})
 		} else {
 			points = append(points, store.Point{At: step, Number: w.number(store.Window{From: step, To: step + window.Step, Step: window.Step})})
