@@ -93,7 +93,7 @@ func (d *damage) say(log *slog.Logger) {
 	d.mended, d.gaps = nil, nil
 	d.mu.Unlock()
 	for _, g := range gaps {
-		log.Error("a segment of events is damaged and left out; widgets of its time say so", "tenant", g.tenant, "events", g.Events,
+		log.Error("a pack of events is damaged and left out; widgets of its time say so", "tenant", g.tenant, "events", g.Events,
 			"from", time.UnixMicro(g.FirstTime).UTC(), "to", time.UnixMicro(g.LastTime).UTC())
 	}
 	for _, m := range all {
@@ -112,7 +112,7 @@ func (s *Store) mend(ctx context.Context, log *slog.Logger) {
 		gaps, err := s.keepGaps(ctx, tenant, lost)
 		s.damage.reportGaps(tenant, gaps)
 		if err != nil && ctx.Err() == nil {
-			log.Error("a damaged segment of events could not be noted; trying again when it is read", "tenant", tenant, "error", err)
+			log.Error("a damaged pack of events could not be noted; trying again when it is read", "tenant", tenant, "error", err)
 		}
 	}
 	for tenant, damaged := range byTenant(rollups) {
