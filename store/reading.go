@@ -12,8 +12,8 @@ type Reading interface {
 	AppendJSON(b []byte) []byte
 }
 
-// Number is a finite number, or none where nothing happened. A stat and a gauge
-// read a Number.
+// Number is a finite number, or none where nothing happened. The kinds of [ReadsNumber],
+// such as a stat, read a Number.
 type Number struct {
 	Value float64
 	Valid bool
@@ -105,7 +105,7 @@ type GroupNumber struct {
 }
 
 // Ranking is the groups with the largest numbers, largest first, ties by name.
-// Bars and tables read it.
+// The kinds of [ReadsRanking], such as bars, read it.
 type Ranking []GroupNumber
 
 // AppendJSON writes [{"group":"/","value":12},…].

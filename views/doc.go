@@ -6,5 +6,11 @@
 // clock and without anything of one viewer, so that equal readings give equal
 // bytes and one rendering serves all who watch.
 //
+// A kind of widget is drawn by two files of its own, such as widget_stat.go and
+// widget_stat.templ, and named in one line of the table in kind.go. Its traits stand in one
+// line of the table in store/kind.go, beside its name; the rules for dashboards, how events
+// fold, the schema and the manual follow from them. Its styles may stand in a file of their
+// own, such as static/css/kind-status.css.
+//
 // Nothing here has state; everything may be used by any number of goroutines.
 package views
