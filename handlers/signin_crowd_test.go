@@ -41,6 +41,7 @@ func TestRightPasswordsAtOnceAreAllLetIn(t *testing.T) {
 }
 
 func TestANetworkFullOfPeopleSignsInAtOnce(t *testing.T) {
+	slow(t)
 	const people = addressBurst + 10
 	w := newWorld(t)
 	hash, err := secret.HashPassword(password)
@@ -61,6 +62,7 @@ const addressBurst = 50
 
 // Whoever gives up while an attempt waits leaves nothing behind.
 func TestAnAttemptThatIsGivenUpWhileItWaitsCountsForNothing(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	decide := w.server.HoldSignIns("ann@example.com", "127.0.0.66", 10)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
