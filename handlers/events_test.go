@@ -196,9 +196,7 @@ func TestEventsNeedAValidKey(t *testing.T) {
 }
 
 func TestAStoreThatIsHeldByAnotherProcessGives503AndLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the lock as long as a sender does")
-	}
+	slow(t)
 	w := newWorld(t)
 	var file string
 	must(t, w.store.Writer().QueryRow(`SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&file))
@@ -222,6 +220,7 @@ func TestAStoreThatIsHeldByAnotherProcessGives503AndLosesNothing(t *testing.T) {
 }
 
 func TestHostileTextStaysText(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	client := w.signIn("ann@example.com")
 	updates := w.stream(client, "format=html")

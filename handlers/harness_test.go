@@ -106,6 +106,14 @@ func newWorldWith(t *testing.T, serve func(http.Handler) *httptest.Server, chang
 	return w
 }
 
+// slow skips, with -short, tests that take seconds.
+func slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

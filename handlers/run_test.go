@@ -56,6 +56,7 @@ func (c *complaints) Write(b []byte) (int, error) {
 // TestTheStoreOutlivesItsHousekeeping stops a server at moments when its rollups follow, its
 // segments are merged and its old events go.
 func TestTheStoreOutlivesItsHousekeeping(t *testing.T) {
+	slow(t)
 	dir := t.TempDir()
 	log := &complaints{}
 	boards, err := boardfile.Parse("board.yaml", []byte(board))

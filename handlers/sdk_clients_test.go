@@ -75,6 +75,7 @@ func unlucky(t *testing.T, w *world) (url string) {
 func soon(int) time.Duration { return 10 * time.Millisecond }
 
 func TestWhatRealSDKsSendIsCountedOnceThoughTheServerFailsAtFirst(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	w.apply(w.tenant, sdkBoard)
 	client := w.signIn("ann@example.com")

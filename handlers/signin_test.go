@@ -52,6 +52,7 @@ func TestRightPasswordsUseUpNothing(t *testing.T) {
 }
 
 func TestAnOwnerGetsInWhereTheySignedInBefore(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	phone := w.clientFrom("127.0.0.3")
 	w.postForm(phone, "/login", "email", "ann@example.com", "password", password)
@@ -147,6 +148,7 @@ func TestABrowserCookieThatIsForgedIsNotBelieved(t *testing.T) {
 }
 
 func TestAnAddressCountsHoweverItIsTyped(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	w.server.FailToSignIn("ann@example.com", "127.0.0.66", 8)
 	counts := map[int]int{}
@@ -184,6 +186,7 @@ func TestGuessesAtOnceAreNoMoreThanOneAfterAnother(t *testing.T) {
 // A guesser at the owner's own network, such as all of them behind a proxy, learns
 // nothing of who has an account.
 func TestThrottledAnswersTellNothing(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	w.signIn("ann@example.com")
 	number := regexp.MustCompile(`\d+ s\.`)
@@ -212,6 +215,7 @@ func TestThrottledAnswersTellNothing(t *testing.T) {
 }
 
 func TestWhoeverHasToWaitIsToldForHowLong(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	w.guessAt("ann@example.com")
 	a := w.tryFrom("127.0.0.2", "ann@example.com", password)

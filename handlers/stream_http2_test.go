@@ -248,6 +248,7 @@ func TestAReaderThatTakesNothingIsClosedOverHTTP2Too(t *testing.T) {
 
 // A reader that takes something now and then is slow, not gone.
 func TestAReaderThatIsSlowGetsALargeFrameWhole(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	w := newSecureWorld(t, true, shortStall)
 	w.fill()

@@ -125,6 +125,7 @@ func TestANewStreamOfAScreenReplacesItsOldOne(t *testing.T) {
 }
 
 func TestGzipIsReadableEventByEvent(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	client := w.signIn("ann@example.com")
 	client.Transport = &http.Transport{DisableCompression: true}
@@ -232,6 +233,7 @@ func TestAPinnedVariableCannotBeChanged(t *testing.T) {
 }
 
 func TestAStreamEndsWhenItsTokenExpires(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	// A token's end is in whole seconds.
 	text := w.token(func(c *token.Claims) { c.Expires = time.Now().Add(2 * time.Second) })
@@ -245,6 +247,7 @@ func TestAStreamEndsWhenItsTokenExpires(t *testing.T) {
 }
 
 func TestAStreamEndsWhenItsUserIsRemoved(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	s := w.stream(w.signIn("ann@example.com"), "")
 	s.next("metric_update")
@@ -256,6 +259,7 @@ func TestAStreamEndsWhenItsUserIsRemoved(t *testing.T) {
 }
 
 func TestADashboardThatIsAppliedAgainReachesOpenStreams(t *testing.T) {
+	slow(t)
 	w := newWorld(t)
 	client := w.signIn("ann@example.com")
 	asJSON, asHTML := w.stream(client, ""), w.stream(client, "format=html")

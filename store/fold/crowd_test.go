@@ -69,6 +69,9 @@ func TestTheNoticeOfMergedGroupsGoesWithTheirSteps(t *testing.T) {
 
 // Reading takes no more than folding may: cells of many users are merged one after the other.
 func TestReadingManyUsersTakesNoMoreThanFoldingThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	r, window := hourAt(epoch)
 	f := New(boardOf(store.Table, 10, store.Metric{Measure: store.Uniques, By: "path"}), store.View{Range: r}, window)
 	const limit = 16 << 20

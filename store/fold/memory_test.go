@@ -53,6 +53,9 @@ func heapAlloc() int {
 
 // What a fold says it takes is what the heap grew by, so that a budget of memory holds.
 func TestAFoldKnowsWhatItTakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	r, window := hourAt(epoch)
 	for name, d := range map[string]store.Dashboard{
 		"counts by path":      boardOf(store.Bars, 10, store.Metric{Measure: store.Count, By: "path"}),

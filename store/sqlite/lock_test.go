@@ -257,6 +257,9 @@ func TestEachMethodIsOneThatReadsOrOneThatWrites(t *testing.T) {
 }
 
 func TestReadingWaitsForNoWriterAndRequestsWriteWithinSeconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for name, lock := range lockers {
 		t.Run(name, func(t *testing.T) {
 			a := newAt(t)
