@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -85,9 +86,18 @@ var errTooLarge = fail(http.StatusRequestEntityTooLarge, "too_large", "A batch m
 // sender says that it is that large.
 const believedSize = 16 << 10
 
+// yieldingReader lets whatever else can go on do so between two reads: to unpack some MiB takes
+// long beside an update that goes to a thousand screens.
+type yieldingReader struct{ io.Reader }
+
+func (r yieldingReader) Read(b []byte) (int, error) {
+	runtime.Gosched()
+	return r.Reader.Read(b)
+}
+
 // readLimited reads what may be a body's size; what is more gives errTooLarge.
 func readLimited(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, store.MaxBatchBytes+1))
+	body, err := io.ReadAll(io.LimitReader(yieldingReader{r}, store.MaxBatchBytes+1))
 	if err == nil && len(body) > store.MaxBatchBytes {
 		err = errTooLarge
 	}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -49,6 +50,7 @@ func (p *Pool) enterBuild(ctx context.Context, f *flight) (leave func(), err err
 func (p *Pool) giveWay(f *flight) func() {
 	began, waited := time.Now(), time.Duration(0)
 	return func() {
+		runtime.Gosched() // whatever else can go on does, and not only after a time slice
 		for p.hub.busy() && !p.isFor(f, "") && waited < time.Since(began)-waited {
 			time.Sleep(time.Millisecond)
 			waited += time.Millisecond

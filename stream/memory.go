@@ -18,6 +18,7 @@ type memory struct {
 	limit   int // of used
 	used    int
 	idle    *list.List // of *Pool, the one that rests longest first
+	watched int        // bytes of pools that have watchers
 	resting int        // bytes of those
 	freed   int        // bytes given up since the runtime was told
 	freedAt time.Time  // when some were last
@@ -51,13 +52,6 @@ func (h *Hub) LimitMemory(bytes int) {
 	h.memory.budget, h.memory.limit = bytes, bytes-bytes/uncollected
 }
 
-// ViewBytes is how many bytes views take now.
-func (h *Hub) ViewBytes() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.memory.used
-}
-
 // viewLimit is the number of bytes past which the fold of one view merges groups.
 func (h *Hub) viewLimit() int {
 	h.mu.Lock()
@@ -75,24 +69,43 @@ func (h *Hub) hold(p *Pool, bytes int) error {
 		return nil // it was forgotten, and so is what it takes
 	}
 	more := bytes - p.bytes
+	watched := p.watching.Load() > 0
 	room := h.makeRoom(more)
-	if !room && more > 0 && p.watching.Load() == 0 {
+	if watched {
+		room = h.memory.watched+more <= h.watchedLimit()
+	}
+	if !room && more > 0 && !watched {
 		return &Refusal{Reason: "memory", Limit: h.memory.budget >> 20, RetryAfter: retryWhenCrowded + rand.N(retryWhenCrowded)}
 	}
 	h.memory.used += more
 	p.bytes = bytes
+	h.countWatched(p, watched)
 	h.telemetry.ViewBytes.Set(float64(h.memory.used))
-	if share := h.memory.limit / max(1, h.watched); !room && bytes > share {
+	if share := h.watchedLimit() / max(1, h.watched); !room && bytes > share {
 		return &fold.Crowded{Room: max(0, share-p.pictureBytes())}
 	}
 	return nil
 }
 
-// noteWatched counts pools that have watchers.
-func (h *Hub) noteWatched(n int) {
+// watchedLimit is how many bytes watched views may take, so that those who only look find room.
+func (h *Hub) watchedLimit() int { return h.memory.limit / 4 * 3 }
+
+// countWatched counts what a pool takes as watched, or as not. The caller holds h.mu.
+func (h *Hub) countWatched(p *Pool, watched bool) {
+	h.memory.watched -= p.watchedBytes
+	p.watchedBytes = 0
+	if watched {
+		p.watchedBytes = p.bytes
+	}
+	h.memory.watched += p.watchedBytes
+}
+
+// noteWatched counts a pool that got its first watcher, n 1, or lost its last, n -1.
+func (h *Hub) noteWatched(p *Pool, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.watched += n
+	h.countWatched(p, n > 0)
 }
 
 // makeRoom forgets idle pools until there is room for more bytes, and reports whether there
@@ -144,7 +157,8 @@ func (m *memory) drop(p *Pool) {
 	if m.freed += p.bytes; m.freed >= giveBack {
 		m.freedAt = time.Now()
 	}
-	p.bytes = 0
+	m.watched -= p.watchedBytes
+	p.bytes, p.watchedBytes = 0, 0
 }
 
 // giveBack returns memory to the system that views took and will not take again soon.

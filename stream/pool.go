@@ -26,19 +26,20 @@ type Pool struct {
 	view store.View
 	key  poolKey
 
-	users     int           // guarded by Hub.mu
-	idle      *list.Element // in Hub.memory while nobody uses it; guarded by Hub.mu, as the next two
-	idleSince time.Time
-	forget    *time.Timer // runs while nobody uses it
-	bytes     int         // of the hub's memory; guarded by Hub.mu
-	watching  atomic.Int64
-	woken     chan struct{}             // one pending wake-up is enough: the refresh reads all there is
-	current   atomic.Pointer[rendition] // the newest, as pages show it; nil before the first refresh
-	released  atomic.Pointer[rendition] // the newest that watchers may get, see keep
-	read      atomic.Pointer[mark]      // what current is made of
-	news      atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
-	unsent    atomic.Int64              // the same of what is read and not sent yet
-	durable   atomic.Bool               // ids are kept on disk before watchers see them, because there are watchers
+	users        int           // guarded by Hub.mu
+	idle         *list.Element // in Hub.memory while nobody uses it; guarded by Hub.mu, as the next two
+	idleSince    time.Time
+	forget       *time.Timer // runs while nobody uses it
+	bytes        int         // of the hub's memory; guarded by Hub.mu
+	watchedBytes int         // of those, what is counted as watched; guarded by Hub.mu
+	watching     atomic.Int64
+	woken        chan struct{}             // one pending wake-up is enough: the refresh reads all there is
+	current      atomic.Pointer[rendition] // the newest, as pages show it; nil before the first refresh
+	released     atomic.Pointer[rendition] // the newest that watchers may get, see keep
+	read         atomic.Pointer[mark]      // what current is made of
+	news         atomic.Int64              // when the oldest of what is not read yet was announced, by Hub.uptime; 0: all is read
+	unsent       atomic.Int64              // the same of what is read and not sent yet
+	durable      atomic.Bool               // ids are kept on disk before watchers see them, because there are watchers
 
 	flightMu sync.Mutex // held for moments
 	flight   *flight    // the refresh under way; nil without one

@@ -22,7 +22,7 @@ func (p *Pool) join(w *Watcher, interval time.Duration) {
 		p.news.Store(0)
 		p.unsent.Store(0)
 		p.hub.work.Go(func() { p.run(ctx) })
-		p.hub.noteWatched(1)
+		p.hub.noteWatched(p, 1)
 	}
 	l := p.lanes[interval]
 	if l == nil {
@@ -63,7 +63,7 @@ func (p *Pool) leave(w *Watcher) {
 	p.hub.telemetry.Streams.Dec()
 	if len(p.watchers) == 0 {
 		p.stop()
-		p.hub.noteWatched(-1)
+		p.hub.noteWatched(p, -1)
 		p.durable.Store(false)
 	}
 }

@@ -56,24 +56,25 @@ func (cmd *serveCmd) viewMemory() byteSize {
 }
 
 const (
-	// otherMemory is what the program may need besides views, at least: for streams, for
-	// batches that come in, for pages.
+	// otherMemory is what the program needs besides views and goroutines.
 	otherMemory = 64 << 20
+	// stackTimes is what a goroutine takes in times of its stack, with what it holds: streams
+	// over TLS have one each.
+	stackTimes = 4
 	// heapLooks is how often the limit of the heap is set anew.
 	heapLooks = 5 * time.Second
 )
 
 // limitHeap makes the collector work harder before the program takes much more than its views
-// may, where it would else wait until the heap has doubled. Whatever else is alive has room to
-// double, so that the collector never runs without an end. If GOMEMLIMIT is set, it holds.
-func limitHeap(ctx context.Context, views byteSize, viewBytes func() int) {
+// may, where it would else wait until the heap has doubled. If GOMEMLIMIT is set, it holds.
+func limitHeap(ctx context.Context, views byteSize) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
 	tick := time.NewTicker(heapLooks)
 	defer tick.Stop()
 	for {
-		debug.SetMemoryLimit(heapLimit(int64(views), aliveBytes(), int64(viewBytes())))
+		debug.SetMemoryLimit(heapLimit(int64(views), stackBytes()))
 		select {
 		case <-ctx.Done():
 			return
@@ -82,20 +83,17 @@ func limitHeap(ctx context.Context, views byteSize, viewBytes func() int) {
 	}
 }
 
-// heapLimit is the limit of the heap, in bytes, while so many are alive of which so many are views'.
-func heapLimit(views, alive, used int64) int64 {
-	return views + views/8 + max(otherMemory, 2*(alive-used))
+// heapLimit is the limit of the heap, in bytes, while the stacks of goroutines take so many.
+func heapLimit(views, stacks int64) int64 {
+	return views + views/8 + otherMemory + stackTimes*stacks
 }
 
-// aliveBytes is what the last collection left, with the stacks of goroutines.
-func aliveBytes() int64 {
-	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+// stackBytes is what the stacks of goroutines take.
+func stackBytes() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(samples)
-	alive := int64(0)
-	for _, s := range samples {
-		if s.Value.Kind() == metrics.KindUint64 {
-			alive += int64(s.Value.Uint64())
-		}
+	if samples[0].Value.Kind() != metrics.KindUint64 {
+		return 0
 	}
-	return alive
+	return int64(samples[0].Value.Uint64())
 }

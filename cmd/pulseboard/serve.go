@@ -110,7 +110,7 @@ func (cmd *serveCmd) Run(c *console, flags *cli) error {
 	defer background.Wait()
 	defer stopWork()
 	background.Go(func() { server.Run(work) })
-	background.Go(func() { limitHeap(work, cmd.viewMemory(), server.Hub().ViewBytes) })
+	background.Go(func() { limitHeap(work, cmd.viewMemory()) })
 	if demo != nil {
 		background.Go(func() { demo.run(work, server.Hub(), log) })
 	}

@@ -69,7 +69,7 @@ func (f *Fold) Limit(most int, meter Meter) {
 func (f *Fold) Pause(pause func()) { f.pause = pause }
 
 // pauseEvery is how many cells are worked on between two pauses.
-const pauseEvery = 4_096
+const pauseEvery = 1_024
 
 // worked notes that cells were worked on.
 func (f *Fold) worked(cells int) {
