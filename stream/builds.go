@@ -43,19 +43,31 @@ func (p *Pool) enterBuild(ctx context.Context, f *flight) (leave func(), err err
 	return ticket.Leave, nil
 }
 
+// buildFreely is how long a build may work without rests while somebody watches.
+const buildFreely = 250 * time.Millisecond
+
 // giveWay returns a function for one build to call now and then. It waits as long as screens are
 // being brought up to date, so that whoever watches gets updates as soon as if nobody looked at
-// anything new. In all it waits no longer than the build works, and not at all for a build that
-// a screen waits for.
+// anything new; and a long build rests as long as it works, which leaves the collector and the
+// screens their part of the machine. A build that a screen waits for does neither.
 func (p *Pool) giveWay(f *flight) func() {
 	began, waited := time.Now(), time.Duration(0)
 	return func() {
 		runtime.Gosched() // whatever else can go on does, and not only after a time slice
-		for p.hub.busy() && !p.isFor(f, "") && waited < time.Since(began)-waited {
+		worked := time.Since(began) - waited
+		rests := worked > buildFreely && p.hub.anybodyWatches()
+		for (rests || p.hub.busy()) && waited < worked && !p.isFor(f, "") {
 			time.Sleep(time.Millisecond)
 			waited += time.Millisecond
 		}
 	}
+}
+
+// anybodyWatches reports whether any stream is open.
+func (h *Hub) anybodyWatches() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watched > 0
 }
 
 func (p *Pool) isFor(f *flight, key QuotaKey) bool {

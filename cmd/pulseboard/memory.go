@@ -57,7 +57,7 @@ func (cmd *serveCmd) viewMemory() byteSize {
 
 const (
 	// otherMemory is what the program needs besides views and goroutines.
-	otherMemory = 64 << 20
+	otherMemory = 128 << 20
 	// stackTimes is what a goroutine takes in times of its stack, with what it holds: streams
 	// over TLS have one each.
 	stackTimes = 4

@@ -21,7 +21,7 @@ func TestSizesAreReadAsPeopleWriteThem(t *testing.T) {
 func TestTheHeapHasRoomForGoroutines(t *testing.T) {
 	const views = 256 << 20
 	few, many := heapLimit(views, 1<<20), heapLimit(views, 160<<20)
-	if few < views+otherMemory || few > 380<<20 || many-few < 400<<20 {
+	if few < views+otherMemory || few > 440<<20 || many-few < 400<<20 {
 		t.Errorf("with few goroutines the limit is %d MiB, with many %d MiB", few>>20, many>>20)
 	}
 	if n := stackBytes(); n < 1<<10 {
