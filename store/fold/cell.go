@@ -177,3 +177,14 @@ func (c *cell) number(m store.Metric, seconds int64) store.Number {
 	// A bin may reach beyond the numbers in it.
 	return store.Of(min(max(c.values.percentile(m.Measure.Percentile()), c.min), c.max))
 }
+
+// addSized folds in an event and returns by how many bytes the cell grew.
+func (c *cell) addSized(m *store.Metric, e *store.Event) (grown int) {
+	if !growsCells(m.Measure) {
+		c.add(m, e)
+		return 0
+	}
+	before := c.size()
+	c.add(m, e)
+	return c.size() - before
+}

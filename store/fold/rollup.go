@@ -238,13 +238,7 @@ func (b *RollupBuilder) Add(e *store.Event) (grown int) {
 			b.lastCell = c
 		}
 	}
-	if !growsCells(m.Measure) {
-		c.add(m, e)
-		return grown
-	}
-	before := c.size()
-	c.add(m, e)
-	return grown + c.size() - before
+	return grown + c.addSized(m, e)
 }
 
 // Steps returns the steps of all tiers that hold anything.

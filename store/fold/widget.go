@@ -122,13 +122,7 @@ func (w *widgetFold) addTo(gs groups, name string, e *store.Event) (grown int) {
 		c = gs.cell(name)
 		grown = slotBytes + cellBytes
 	}
-	if !growsCells(m.Measure) {
-		c.add(m, e)
-		return grown
-	}
-	before := c.size()
-	c.add(m, e)
-	return grown + c.size() - before
+	return grown + c.addSized(m, e)
 }
 
 // note counts events of a group and returns the group's name in memory that lasts. It drops
